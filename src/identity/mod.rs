@@ -1,0 +1,209 @@
+//! Who is calling: the tenant whose policy applies, the account that is billed, and where it sits.
+//!
+//! Keys and addresses go in; keyed hashes come out. Nothing here keeps a key.
+
+mod keyring;
+mod settings;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::keyring::Keyring;
+pub use self::settings::Settings;
+
+/// One billing identity at one tenant: a keyed hash of its credential, claim or trusted header.
+///
+/// Printed as `acct_` and 32 hex digits.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AccountId(pub [u8; 16]);
+
+/// A keyed 64-bit hash of something we must recognise again but may not keep: an issued id, an
+/// egress network, an organisation, a stretch of prompt. Printed as 16 hex digits; zero is "none".
+#[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Tag(pub u64);
+
+/// The tenant's name, as the policy file spells it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct TenantName(Arc<str>);
+
+/// The caller of one exchange, as far as the proxy can tell. Features only: no key, no address.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Caller {
+    pub tenant: TenantName,
+    pub account: AccountId,
+    /// The organisation that owns the account, where a trusted hop says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<Tag>,
+    /// An aggregator's own user (`safety_identifier`, `metadata.user_id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<Tag>,
+    /// The /24 (IPv4) or /48 (IPv6) the request came from.
+    pub egress: Tag,
+    pub client: Client,
+}
+
+/// The family of client software, from its own words. Easily forged: a cohort key, never trust.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Client {
+    OpenaiPython,
+    OpenaiJs,
+    AnthropicPython,
+    AnthropicJs,
+    GoogleGenai,
+    Boto,
+    Litellm,
+    Langchain,
+    AiSdk,
+    Curl,
+    Browser,
+    #[default]
+    Other,
+}
+
+/// The other end of the connection: the socket's, or what a required PROXY preamble says.
+///
+/// `net` puts it into every request's extensions; `guard` hands it to [`Identifier::identify`].
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub tls: bool,
+}
+
+/// Who a request comes from, as decided before its body is read.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub caller: Caller,
+    /// The client's address: the peer's, or the one a counted trusted hop reports.
+    pub address: IpAddr,
+    /// The peer is a trusted hop: its forwarding headers are kept and extended, not replaced.
+    pub trusted_hop: bool,
+}
+
+/// Why nobody could be made out. The guard turns each into a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unidentified {
+    #[error("the request carries two different credentials")]
+    TwoCredentials,
+    #[error("the request carries no credential")]
+    MissingCredential,
+    #[error("no tenant answers to this request")]
+    NoTenant,
+    #[error("the credential can't be verified")]
+    BadCredential,
+}
+
+/// Tells who calls, by the operator's settings.
+#[derive(Debug)]
+pub struct Identifier {}
+
+impl Identifier {
+    pub fn new(_settings: &Settings, _keyring: Keyring) -> Result<Self, settings::Invalid> {
+        todo!()
+    }
+
+    /// Reads the head of a request only. Constant time in the value of keys; keeps none.
+    pub fn identify(
+        &self,
+        _head: &http::request::Parts,
+        _peer: Peer,
+    ) -> Result<Identity, Unidentified> {
+        todo!()
+    }
+}
+
+impl TenantName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for TenantName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for TenantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "acct_{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("`{0}` is not an account id: acct_ and 32 hex digits are expected")]
+pub struct NotAnAccount(String);
+
+impl FromStr for AccountId {
+    type Err = NotAnAccount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAccount> {
+        let hex = text.strip_prefix("acct_").filter(|hex| hex.len() == 32 && !hex.starts_with('+'));
+        let value = hex.and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        value.map(|value| Self(value.to_be_bytes())).ok_or_else(|| NotAnAccount(text.to_owned()))
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("`{0}` is not a tag: 16 hex digits are expected")]
+pub struct NotATag(String);
+
+impl FromStr for Tag {
+    type Err = NotATag;
+
+    fn from_str(text: &str) -> Result<Self, NotATag> {
+        let hex = Some(text).filter(|hex| hex.len() == 16 && !hex.starts_with('+'));
+        let value = hex.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        value.map(Self).ok_or_else(|| NotATag(text.to_owned()))
+    }
+}
+
+/// Serialised as they print.
+macro_rules! as_text {
+    ($($name:ty),*) => { $(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )* };
+}
+as_text!(AccountId, Tag);

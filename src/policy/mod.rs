@@ -1,0 +1,151 @@
+//! What to do about it, per tenant.
+
+mod ladder;
+mod settings;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::ladder::{Held, Ladder};
+pub use self::settings::{Allow, Group, Settings, Tenant, TenantSettings};
+use crate::identity::{AccountId, TenantName};
+use crate::time::Timestamp;
+
+/// What is done to an exchange, mildest first. Also the rungs of the ladder.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    JsonSchema,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    #[default]
+    Allow,
+    Shape,
+    Throttle,
+    Challenge,
+    Drop,
+}
+
+impl Action {
+    pub const ALL: [Self; 5] =
+        [Self::Allow, Self::Shape, Self::Throttle, Self::Challenge, Self::Drop];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Shape => "shape",
+            Self::Throttle => "throttle",
+            Self::Challenge => "challenge",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// Whether verdicts are carried out or only written down.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    #[default]
+    Shadow,
+    Enforce,
+}
+
+/// One tenant's effective policy: defaults with the tenant's own settings laid over them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Policy {
+    pub tenant: TenantName,
+    pub mode: Mode,
+    /// Modes of single rungs, where they differ from `mode`.
+    pub rung_modes: BTreeMap<Action, Mode>,
+    pub ladder: Ladder,
+    /// The pace of an account at the throttle rung, before its score tightens it.
+    pub throttle: Pace,
+    pub limits: Limits,
+    /// Factors on signals' weights, by signal name.
+    pub weights: BTreeMap<String, f32>,
+    pub groups: Vec<Group>,
+    pub allow: Vec<Allow>,
+}
+
+/// A rate and how far it may be overdrawn at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    pub requests_per_minute: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+/// Limits that hold for everyone, whatever their score.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Per account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Pace>,
+    /// Exchanges of one account at once, held until the answer's body has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<NonZeroU32>,
+}
+
+impl Policy {
+    /// Whether `action` is carried out, or only recorded as "would have".
+    pub fn enforces(&self, action: Action) -> bool {
+        self.rung_modes.get(&action).copied().unwrap_or(self.mode) == Mode::Enforce
+    }
+
+    /// The entry that exempts `account` now, if one does.
+    pub fn allowance(&self, account: AccountId, now: Timestamp) -> Option<&Allow> {
+        self.allow.iter().find(|entry| entry.account == account && entry.lasts(now))
+    }
+
+    /// Limits of `account`: its group's where it is in one, else the tenant's.
+    pub fn limits_of(&self, account: AccountId) -> &Limits {
+        let group = self.groups.iter().find(|group| group.accounts.contains(&account));
+        group.map_or(&self.limits, |group| &group.limits)
+    }
+}
+
+/// Every tenant's policy. A tenant without settings of its own gets the defaults.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    defaults: Arc<Policy>,
+    tenants: HashMap<TenantName, Arc<Policy>, rapidhash::fast::RandomState>,
+}
+
+impl Policies {
+    pub fn of(&self, tenant: &TenantName) -> &Arc<Policy> {
+        self.tenants.get(tenant).unwrap_or(&self.defaults)
+    }
+
+    pub fn defaults(&self) -> &Arc<Policy> {
+        &self.defaults
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.tenants.values()
+    }
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self::from(&Settings::default())
+    }
+}

@@ -1,0 +1,133 @@
+//! Crowds: the accounts that share one key, be it a template, a tool set or an egress network.
+//!
+//! A crowd is only counted here. What it means is for the engine: in this traffic a template *is*
+//! a product, and a plain "many accounts share it" would flag a quarter of all customers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::index::Index;
+use super::registry::Family;
+use crate::identity::Tag;
+use crate::time::Timestamp;
+
+/// What kind of key formed a crowd.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Facet {
+    System,
+    User,
+    Tools,
+    Egress,
+}
+
+impl Facet {
+    /// The family whose evidence this key already is: it can't amplify itself.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::System | Self::User | Self::Tools => Family::T,
+            Self::Egress => Family::N,
+        }
+    }
+
+    /// The key of `part` under this facet: equal parts of different facets never meet.
+    pub const fn key(self, part: u64) -> Tag {
+        let facet = self as u64 + 1;
+        Tag(part ^ facet.wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+}
+
+/// The accounts behind one key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crowd {
+    pub facet: Option<Facet>,
+    pub members: u32,
+    /// Members older than the age at which an account counts as established.
+    pub aged: u32,
+    /// Members for whom a family of evidence speaks, by [`Family::index`].
+    pub fired: [u32; Family::ALL.len()],
+    /// Members held at each rung of the ladder, allow first.
+    pub rungs: [u32; 5],
+    /// When the first member came, and the members who came in the last day (decayed).
+    pub since: Timestamp,
+    pub recent: f32,
+    pub recent_at: Timestamp,
+    /// The group term in nats, as the engine last computed it.
+    pub heat: f32,
+}
+
+/// Every crowd, bounded.
+#[derive(Debug)]
+pub struct Crowds(Index<Crowd>);
+
+impl Default for Crowds {
+    fn default() -> Self {
+        Self(Index::new(1 << 20))
+    }
+}
+
+impl Crowds {
+    pub fn get(&self, key: Tag) -> Option<Crowd> {
+        self.0.get(key)
+    }
+
+    /// One account joins. `change` also sees what it brings. False when the index is full.
+    pub fn join(
+        &self,
+        facet: Facet,
+        key: Tag,
+        now: Timestamp,
+        change: impl FnOnce(&mut Crowd),
+    ) -> bool {
+        let joined = self.0.update(key, |crowd| {
+            if crowd.members == 0 {
+                *crowd = Crowd { since: now, recent_at: now, ..Crowd::default() };
+            }
+            crowd.facet = Some(facet);
+            crowd.members += 1;
+            crowd.recent = crowd.recent_at(now) + 1.0;
+            crowd.recent_at = now;
+            change(crowd);
+        });
+        joined.is_some()
+    }
+
+    /// Changes a crowd that exists.
+    pub fn amend(&self, key: Tag, change: impl FnOnce(&mut Crowd)) {
+        self.0.amend(key, change);
+    }
+
+    /// Keeps a crowd from being forgotten: its member is active.
+    pub fn touch(&self, key: Tag) {
+        self.0.update(key, |_| {});
+    }
+
+    pub fn each(&self, visit: impl FnMut(Tag, &mut Crowd)) {
+        self.0.each(visit);
+    }
+
+    pub fn tick(&self, now: Timestamp) {
+        self.0.tick(now, Duration::from_secs(14 * 24 * 3600));
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Crowd {
+    /// Members who came within about a day before `now`.
+    pub fn recent_at(&self, now: Timestamp) -> f32 {
+        self.recent * (-now.hours_since(self.recent_at) / 24.0).exp()
+    }
+
+    /// Share of members who are established.
+    pub fn aged_share(&self) -> f32 {
+        if self.members == 0 { 0.0 } else { self.aged as f32 / self.members as f32 }
+    }
+}

@@ -1,0 +1,194 @@
+//! One exchange as features: what the engine sees, and what the decision log keeps.
+//!
+//! Nothing here holds text of a prompt, a completion or a key. Tags are keyed hashes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::sketch::Sketch;
+use crate::dialect::{Api, Finish, Params, Usage};
+use crate::identity::{Caller, Tag};
+use crate::time::Timestamp;
+
+/// Names one exchange; printed as `sg_` and 16 hex digits. It is the decision id callers see.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct ExchangeId(pub Tag);
+
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sg_{}", self.0)
+    }
+}
+
+/// A request, before it is answered.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Ask {
+    pub id: ExchangeId,
+    pub at: Timestamp,
+    pub caller: Caller,
+    pub prompt: Prompt,
+}
+
+/// What a request asks for. Tags of value zero mean "not there".
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Prompt {
+    pub api: Api,
+    pub model: Model,
+    pub stream: bool,
+    pub params: Params,
+    /// Bytes of the body.
+    pub bytes: u32,
+    /// Estimated input tokens.
+    pub tokens: u32,
+    /// Messages, the system prompt not counted.
+    pub turns: u32,
+    /// Phrase classes found in what the user side wrote.
+    pub phrases: Phrases,
+    /// Phrase classes found in the system prompt: part of a template, so never independent of it.
+    pub system_phrases: Phrases,
+    /// Sketch of the system prompt.
+    pub system: Option<Sketch>,
+    /// Sketch of the last user turn: template and slots together.
+    pub user: Option<Sketch>,
+    /// The tool set: sorted names and parameter types.
+    pub tools: Tag,
+    /// Roles, block kinds, log2 lengths and parameters, without any word.
+    pub skeleton: Tag,
+    /// The last user turn as it stands.
+    pub last: Tag,
+    /// System prompt and all turns: equal bodies on different accounts share it.
+    pub body: Tag,
+    /// The prefix up to and including the last assistant turn, when there is one and its text is
+    /// long enough to be nobody's coincidence.
+    pub continues: Tag,
+    /// Provider-issued ids that come back, at most [`Prompt::MAX_IDS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub presented: Vec<Tag>,
+    /// The client says this is its n-th retry of one call.
+    pub retry: u8,
+}
+
+impl Prompt {
+    pub const MAX_IDS: usize = 32;
+}
+
+/// Phrase classes as bits; the classes are listed in `signal::lexicon`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Phrases(pub u32);
+
+/// A model's name, at most 96 characters of `[A-Za-z0-9._:/@-]`; anything else reads as `other`,
+/// so that a prompt in the wrong field reaches no log.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Model(Arc<str>);
+
+impl Model {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self("other".into())
+    }
+}
+
+impl From<&str> for Model {
+    fn from(name: &str) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+        let fits = !name.is_empty() && name.len() <= 96 && name.chars().all(plain);
+        if fits { Self(name.into()) } else { Self::default() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::from(&*std::borrow::Cow::<'de, str>::deserialize(from)?))
+    }
+}
+
+/// A request and what it was given.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Exchange {
+    pub ask: Ask,
+    pub ended: Timestamp,
+    pub ending: Ending,
+    /// Status the endpoint answered with, or the refusal's own.
+    pub status: u16,
+    pub completion: Completion,
+}
+
+impl Exchange {
+    /// Whether the endpoint took the caller's key: only then may memory of the account begin.
+    pub fn accepted(&self) -> bool {
+        !matches!(self.ending, Ending::Refused | Ending::Failed)
+            && !matches!(self.status, 401 | 403)
+    }
+
+    /// Whether the caller was given an answer of the model, whole or in part.
+    pub fn served(&self) -> bool {
+        !matches!(self.ending, Ending::Refused | Ending::Failed)
+            && (200..300).contains(&self.status)
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The answer came to its own end.
+    #[default]
+    Complete,
+    /// The endpoint broke off.
+    Truncated,
+    /// The caller left.
+    Cancelled,
+    /// Stillguard refused it.
+    Refused,
+    /// The endpoint gave no answer.
+    Failed,
+}
+
+/// What an answer gave away.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Completion {
+    pub usage: Usage,
+    pub source: UsageSource,
+    pub bytes: u64,
+    /// Provider-issued ids that left with it, at most [`Prompt::MAX_IDS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issued: Vec<Tag>,
+    /// The prefix that a next turn would continue: all turns and this answer.
+    pub continues: Tag,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    /// The answer held thinking or reasoning text.
+    pub thinking: bool,
+}
+
+impl Completion {
+    /// Output tokens given away, as best known.
+    pub fn output(&self) -> u32 {
+        self.usage.output.unwrap_or_default()
+    }
+}
+
+/// Where the token counts come from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageSource {
+    /// The provider's usage block.
+    Reported,
+    /// Our own count of what was emitted.
+    Counted,
+    /// The answer could not be read.
+    #[default]
+    Unknown,
+}

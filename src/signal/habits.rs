@@ -1,0 +1,160 @@
+//! What one account keeps doing: the part of its prompts that does not change, found without text.
+//!
+//! The slots of a MinHash sketch that stay equal from request to request are those won by words of
+//! the template; slots won by the words filled in keep changing. So the stable slots *are* the
+//! template, whatever was put into it.
+
+use super::crowd::Facet;
+use super::exchange::{Exchange, Prompt};
+use super::sketch::{SLOTS, Sketch};
+use crate::identity::Tag;
+
+/// Keys one account may be a member of at a time.
+pub const MAX_KEYS: usize = 20;
+
+/// Slots of a system prompt count as stable after this many repeats, those of a user turn after
+/// more: chance repeats are likelier where texts are short.
+const SYSTEM_REPEATS: u8 = 1;
+const USER_REPEATS: u8 = 3;
+
+/// An account's habits. About 330 bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Exchanges taken in.
+    pub exchanges: u32,
+    pub system: Stable,
+    pub user: Stable,
+    pub tools: Tag,
+    pub egress: Tag,
+    /// Exchanges whose last user turn had not been seen from this account (of those counted).
+    pub novel: u32,
+    pub counted: u32,
+    /// A small Bloom filter of last turns: 256 bits, 2 probes; cleared when half full.
+    seen: [u64; 4],
+}
+
+/// A sketch that remembers how often each slot has repeated.
+#[derive(Clone, Debug)]
+pub struct Stable {
+    sketch: [u32; SLOTS],
+    repeats: [u8; SLOTS],
+    /// Sketches taken in, saturating.
+    pub taken: u8,
+}
+
+impl Default for Stable {
+    fn default() -> Self {
+        Self { sketch: [0; SLOTS], repeats: [0; SLOTS], taken: 0 }
+    }
+}
+
+impl Stable {
+    fn take(&mut self, sketch: &Sketch) {
+        for (slot, &value) in sketch.slots().iter().enumerate() {
+            if self.taken > 0 && self.sketch[slot] == value {
+                self.repeats[slot] = self.repeats[slot].saturating_add(1);
+            } else {
+                self.sketch[slot] = value;
+                self.repeats[slot] = 0;
+            }
+        }
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// Share of slots that have repeated at least `repeats` times in a row: an estimate of how much
+    /// of the text is template.
+    pub fn share(&self, repeats: u8) -> f32 {
+        let stable = self.repeats.iter().filter(|&&seen| seen >= repeats).count();
+        stable as f32 / SLOTS as f32
+    }
+
+    /// Hashes of the runs of `width` neighbouring slots that are all stable.
+    fn bands(&self, width: usize, repeats: u8) -> impl Iterator<Item = u64> {
+        let stable = move |band: usize| {
+            self.repeats[band * width..][..width].iter().all(|&seen| seen >= repeats)
+        };
+        let bands = (0..SLOTS / width).filter(move |&band| stable(band));
+        bands.map(move |band| band_hash(band, &self.sketch[band * width..][..width]))
+    }
+}
+
+fn band_hash(band: usize, slots: &[u32]) -> u64 {
+    slots.iter().fold(band as u64 + 1, |hash, &slot| {
+        (hash ^ u64::from(slot)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+    })
+}
+
+impl Habits {
+    pub fn take(&mut self, exchange: &Exchange) {
+        let prompt = &exchange.ask.prompt;
+        self.exchanges = self.exchanges.saturating_add(1);
+        if let Some(system) = &prompt.system {
+            self.system.take(system);
+        }
+        if let Some(user) = &prompt.user {
+            self.user.take(user);
+        }
+        if prompt.tools != Tag::default() {
+            self.tools = prompt.tools;
+        }
+        self.egress = exchange.ask.caller.egress;
+        if prompt.last != Tag::default() {
+            self.count(prompt.last);
+        }
+    }
+
+    fn count(&mut self, last: Tag) {
+        let (a, b) = ((last.0 & 255) as usize, (last.0 >> 8 & 255) as usize);
+        let has = |seen: &[u64; 4], bit: usize| seen[bit / 64] >> (bit % 64) & 1 == 1;
+        self.counted = self.counted.saturating_add(1);
+        if !(has(&self.seen, a) && has(&self.seen, b)) {
+            self.novel = self.novel.saturating_add(1);
+            if self.seen.iter().map(|word| word.count_ones()).sum::<u32>() > 128 {
+                self.seen = [0; 4];
+            }
+            self.seen[a / 64] |= 1 << (a % 64);
+            self.seen[b / 64] |= 1 << (b % 64);
+        }
+    }
+
+    /// Share of last turns that were new, once `at_least` were counted.
+    pub fn novelty(&self, at_least: u32) -> Option<f32> {
+        (self.counted >= at_least).then(|| self.novel as f32 / self.counted as f32)
+    }
+
+    /// How much of the user turns is template, once enough of them were seen.
+    pub fn scaffold(&self) -> Option<f32> {
+        (self.user.taken > USER_REPEATS).then(|| self.user.share(USER_REPEATS))
+    }
+
+    /// The keys of the crowds this account belongs to, at most [`MAX_KEYS`].
+    pub fn keys(&self) -> impl Iterator<Item = (Facet, Tag)> {
+        let system = self.system.bands(SYSTEM_BAND, SYSTEM_REPEATS).map(|b| (Facet::System, b));
+        let user = self.user.bands(USER_BAND, USER_REPEATS).take(10).map(|b| (Facet::User, b));
+        let tools = Some((Facet::Tools, self.tools.0)).filter(|_| self.tools != Tag::default());
+        let egress = Some((Facet::Egress, self.egress.0)).filter(|_| self.egress != Tag::default());
+        let keys = tools.into_iter().chain(egress).chain(system).chain(user);
+        keys.map(|(facet, part)| (facet, facet.key(part))).take(MAX_KEYS)
+    }
+}
+
+/// System prompts repeat whole: 8 bands of 4. Templates around slots keep fewer slots: 16 of 2.
+const SYSTEM_BAND: usize = 4;
+const USER_BAND: usize = 2;
+
+/// Every key under which this prompt could belong to a crowd: what an account without habits, on
+/// its first request, is looked up by.
+pub fn candidate_keys(prompt: &Prompt, egress: Tag) -> impl Iterator<Item = (Facet, Tag)> {
+    let system = prompt.system.iter().flat_map(|s| bands_of(s, SYSTEM_BAND, Facet::System));
+    let user = prompt.user.iter().flat_map(|s| bands_of(s, USER_BAND, Facet::User));
+    let tools = Some(prompt.tools).filter(|tag| *tag != Tag::default());
+    let egress = Some(egress).filter(|tag| *tag != Tag::default());
+    let tools = tools.map(|tag| (Facet::Tools, Facet::Tools.key(tag.0)));
+    let egress = egress.map(|tag| (Facet::Egress, Facet::Egress.key(tag.0)));
+    tools.into_iter().chain(egress).chain(system).chain(user)
+}
+
+fn bands_of(sketch: &Sketch, width: usize, facet: Facet) -> impl Iterator<Item = (Facet, Tag)> {
+    let bands = sketch.slots().chunks_exact(width).enumerate();
+    bands.map(move |(band, slots)| (facet, facet.key(band_hash(band, slots))))
+}

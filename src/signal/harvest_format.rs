@@ -1,0 +1,32 @@
+//! C5: to be written.
+
+use super::registry::{Ended, Family, Signal, Spec};
+
+pub(super) struct HarvestFormat;
+
+impl Signal for HarvestFormat {
+    const SPEC: Spec = Spec {
+        id: "C5",
+        name: "harvest_format",
+        family: Family::C,
+        says: "",
+        lookalike: "",
+        weight: 1.0,
+        half_life: 72.0,
+        tail: &[],
+    };
+
+    type Params = Params;
+    type Account = ();
+    type Fleet = ();
+
+    fn learn(_: &Params, _: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
+        None
+    }
+}
+
+#[derive(
+    Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize,
+)]
+#[serde(default, deny_unknown_fields)]
+pub struct Params {}

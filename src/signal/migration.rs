@@ -1,0 +1,32 @@
+//! L2: to be written.
+
+use super::registry::{Ended, Family, Signal, Spec};
+
+pub(super) struct Migration;
+
+impl Signal for Migration {
+    const SPEC: Spec = Spec {
+        id: "L2",
+        name: "migration",
+        family: Family::L,
+        says: "",
+        lookalike: "",
+        weight: 6.0,
+        half_life: 720.0,
+        tail: &[],
+    };
+
+    type Params = Params;
+    type Account = ();
+    type Fleet = ();
+
+    fn learn(_: &Params, _: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
+        None
+    }
+}
+
+#[derive(
+    Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize,
+)]
+#[serde(default, deny_unknown_fields)]
+pub struct Params {}

@@ -1,0 +1,44 @@
+//! What it looks like: one file per heuristic, and the features they read.
+//!
+//! To add a signal, write `signal/<name>.rs` and add a row to [`signals!`]. The registry yields the
+//! config schema, the account memory, the fleet memory, the catalogue and the metrics.
+
+mod exchange;
+mod features;
+mod lexicon;
+mod registry;
+pub mod crowd;
+pub mod habits;
+pub mod index;
+pub mod sketch;
+
+mod elicitation;
+mod failover;
+mod harvest_format;
+mod id_crossing;
+mod egress;
+mod migration;
+mod scaffold;
+mod template;
+mod toolset;
+
+pub use self::crowd::{Crowd, Crowds, Facet};
+pub use self::exchange::{
+    Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, UsageSource,
+};
+pub use self::features::{Answer, inspect};
+pub use self::habits::Habits;
+pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
+use self::registry::{Signal, signals};
+
+signals! {
+    elicitation: elicitation::Elicitation,
+    harvest_format: harvest_format::HarvestFormat,
+    scaffold: scaffold::Scaffold,
+    egress: egress::Egress,
+    template: template::Template,
+    toolset: toolset::Toolset,
+    id_crossing: id_crossing::IdCrossing,
+    migration: migration::Migration,
+    failover: failover::Failover,
+}

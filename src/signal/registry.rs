@@ -1,0 +1,212 @@
+//! What a signal is, and the macro that turns the list of signals into everything made of it.
+
+use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::crowd::Crowds;
+use super::exchange::{Ask, Exchange};
+use super::habits::Habits;
+use crate::time::Timestamp;
+
+/// One heuristic: what it remembers and what that memory says.
+///
+/// A signal answers with its *statistic*, a number that rises with suspicion. The engine turns a
+/// statistic into evidence through the share of the cohort that shows as much (see
+/// `engine::cohort`), so thresholds carry from one deployment to the next.
+pub(super) trait Signal {
+    const SPEC: Spec;
+
+    /// The operator's knobs, under `[signals.<name>.params]`.
+    type Params: Debug
+        + Default
+        + Clone
+        + PartialEq
+        + for<'de> Deserialize<'de>
+        + Serialize
+        + JsonSchema;
+    /// What is remembered of one account. Counted against the 1 KiB an account may take.
+    type Account: Debug + Default;
+    /// What is remembered of all accounts together: bounded and expiring.
+    type Fleet: Debug + Default;
+
+    /// What this very request shows, before it is forwarded. Reads only: it runs on the request's
+    /// path, also for accounts that are not known yet (`account` is then empty).
+    fn ask(_: &Self::Params, _: &Asked<'_>, _: &Self::Account, _: &Self::Fleet) -> Option<f32> {
+        None
+    }
+
+    /// Takes in an exchange that has ended, was cut short or was refused. Returns the account's
+    /// statistic as it stands now, or none when the exchange says nothing about it.
+    fn learn(
+        params: &Self::Params,
+        ended: &Ended<'_>,
+        account: &mut Self::Account,
+        fleet: &Self::Fleet,
+    ) -> Option<f32>;
+
+    /// Forgets what has expired. The only place where fleet memory shrinks.
+    fn tick(_: &Self::Params, _: &Self::Fleet, _: Timestamp) {}
+}
+
+/// What a signal may look at when an exchange is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub ask: &'a Ask,
+    pub habits: &'a Habits,
+    pub crowds: &'a Crowds,
+}
+
+/// What a signal may look at when an exchange has ended. Habits and crowds have taken it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    pub exchange: &'a Exchange,
+    pub habits: &'a Habits,
+    pub crowds: &'a Crowds,
+}
+
+/// A signal's entry in the catalogue, the manual and the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Identifier in the literature of this project, e.g. `C1`.
+    pub id: &'static str,
+    /// Name in config and logs; also the file's.
+    pub name: &'static str,
+    pub family: Family,
+    /// What it says when it speaks, as the end of "this account ...". Shown to people.
+    pub says: &'static str,
+    /// The innocent who look alike.
+    pub lookalike: &'static str,
+    /// Most evidence it can give, in nats, before the tenant's re-weighting.
+    pub weight: f32,
+    /// Hours after which half of its evidence is forgotten.
+    pub half_life: f32,
+    /// Rising values of the statistic with the share of honest accounts that reach them: the
+    /// prior of the cohort's distribution, before the deployment's own accounts are counted.
+    pub tail: &'static [(f32, f32)],
+}
+
+/// Families of evidence. Signals of one family share a cap; families are taken as independent.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum Family {
+    /// Content of prompts.
+    C,
+    /// Behaviour of the account.
+    B,
+    /// Provisioning: how the account came to be.
+    P,
+    /// Network.
+    N,
+    /// Template groups.
+    T,
+    /// Linkage between accounts.
+    L,
+    /// Fleet dynamics.
+    S,
+    /// Answers to interventions.
+    X,
+}
+
+impl Family {
+    pub const ALL: [Self; 8] =
+        [Self::C, Self::B, Self::P, Self::N, Self::T, Self::L, Self::S, Self::X];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// One signal's settings.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knobs<P: Default> {
+    pub mode: Mode,
+    /// Multiplies the signal's own weight: 0 silences it, 1 leaves it.
+    #[schemars(range(min = 0.0, max = 4.0))]
+    pub weight: f32,
+    pub params: P,
+}
+
+impl<P: Default> Default for Knobs<P> {
+    fn default() -> Self {
+        Self { mode: Mode::default(), weight: 1.0, params: P::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Computed and counted.
+    #[default]
+    On,
+    /// Computed and shown, but not added to the score.
+    Shadow,
+    /// Not computed.
+    Off,
+}
+
+macro_rules! signals {
+    ($($name:ident: $signal:ty,)*) => {
+        /// Every signal, in the order of every array of evidence.
+        pub const CATALOGUE: [Spec; [$(stringify!($name)),*].len()] = [$(<$signal as Signal>::SPEC),*];
+
+        /// How many signals there are.
+        pub const COUNT: usize = CATALOGUE.len();
+
+        /// Every signal's settings, under `[signals]`.
+        #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Settings {
+            $(pub $name: Knobs<<$signal as Signal>::Params>,)*
+        }
+
+        /// What every signal remembers of one account.
+        #[derive(Debug, Default)]
+        pub struct Account {
+            $($name: <$signal as Signal>::Account,)*
+        }
+
+        /// What every signal remembers of the fleet.
+        #[derive(Debug, Default)]
+        pub struct Fleet {
+            $($name: <$signal as Signal>::Fleet,)*
+        }
+
+        /// One statistic per signal; none where the signal has nothing to say.
+        pub type Statistics = [Option<f32>; COUNT];
+
+        impl Settings {
+            /// Mode and weight of every signal, in catalogue order.
+            pub fn knobs(&self) -> [(Mode, f32); COUNT] {
+                [$((self.$name.mode, self.$name.weight)),*]
+            }
+        }
+
+        /// What this request shows by itself, before it is forwarded.
+        pub fn ask(settings: &Settings, asked: &Asked<'_>, account: &Account, fleet: &Fleet) -> Statistics {
+            [$(match settings.$name.mode {
+                Mode::Off => None,
+                _ => <$signal as Signal>::ask(
+                    &settings.$name.params, asked, &account.$name, &fleet.$name),
+            }),*]
+        }
+
+        /// Takes in an ended exchange and returns the statistics it moved.
+        pub fn learn(settings: &Settings, ended: &Ended<'_>, account: &mut Account, fleet: &Fleet) -> Statistics {
+            [$(match settings.$name.mode {
+                Mode::Off => None,
+                _ => <$signal as Signal>::learn(
+                    &settings.$name.params, ended, &mut account.$name, &fleet.$name),
+            }),*]
+        }
+
+        /// Forgets what has expired.
+        pub fn tick(settings: &Settings, fleet: &Fleet, now: crate::time::Timestamp) {
+            $(<$signal as Signal>::tick(&settings.$name.params, &fleet.$name, now);)*
+        }
+    };
+}
+pub(super) use signals;
