@@ -86,7 +86,7 @@ fn opening(line: Line) -> Option<Opening> {
         let message = line.messages.iter().find(|message| message.role == role)?;
         message.content.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let prompt = said("user").or(line.prompt.clone().filter(|text| !text.is_empty()))?;
+    let prompt = said("user").or_else(|| line.prompt.clone().filter(|text| !text.is_empty()))?;
     Some(Opening { system: line.system.clone().or_else(|| said("system")), prompt })
 }
 
