@@ -1,0 +1,123 @@
+//! Stillguard in half a minute: a mock endpoint, the proxy in front of it as `serve` would run it,
+//! honest people and a hydra campaign, all over real sockets on this machine.
+//!
+//! `cargo run --release --example demo [-- --seed N] [--seconds N]`
+//!
+//! Exits with 1 when the campaign was not stopped or an honest user was dropped.
+
+mod client;
+mod overhead;
+mod players;
+mod proxy;
+mod report;
+mod table;
+mod tally;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillguard::lab::endpoint::{self, Endpoint};
+use stillguard::lab::fleet::{Fleet, PoolSettings, Settings, Style};
+use stillguard::lab::material::{Cohort, Harvest};
+use stillguard::time::Clock;
+
+use crate::players::Stage;
+use crate::tally::Board;
+
+/// When the campaigns begin, in milliseconds: honest people are there first.
+const CAMPAIGNS_BEGIN: u64 = 8_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    seed: u64,
+    seconds: u64,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let wish = wish()?;
+    let endpoint = Endpoint::start(endpoint::Settings {
+        per_chunk: Duration::from_millis(2),
+        ..endpoint::Settings::default()
+    });
+    let endpoint = endpoint.await?;
+    let running = proxy::start(endpoint.addr).await?;
+    report::opening(&running, endpoint.addr);
+
+    let stage = Arc::new(Stage {
+        proxy: running.addr,
+        clock: Clock::start(),
+        ends: wish.seconds * 1_000,
+        board: Board::new(wish.seconds * 1_000),
+    });
+    play(Fleet::new(&cast(wish.seed)), &stage).await;
+    let latency = overhead::measure(endpoint.addr, running.addr, wish.seed).await?;
+
+    let board = &stage.board;
+    report::table(board);
+    report::enforcement(board, CAMPAIGNS_BEGIN);
+    report::latency(&latency);
+    report::explanation(board, running.admin).await;
+    let passed = report::conclusion(board);
+    report::next_steps();
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Who takes part. Time is compressed: think times of seconds instead of a minute.
+fn cast(seed: u64) -> Settings {
+    let pool = PoolSettings {
+        accounts: 24,
+        networks: 2,
+        workers: 6,
+        pause: 120.0,
+        replacement: 1_500,
+        spares: 120,
+        style: Style::OpenaiChat,
+    };
+    let messages = PoolSettings { style: Style::AnthropicMessages, ..pool.clone() };
+    let honest = [
+        (Cohort::Chat, 30),
+        (Cohort::Coding, 20),
+        (Cohort::Translation, 3),
+        (Cohort::Rag, 4),
+        (Cohort::Agent, 16),
+        (Cohort::Evaluation, 2),
+        (Cohort::Classroom, 18),
+    ];
+    Settings {
+        seed,
+        honest: honest.to_vec(),
+        campaigns: vec![(Harvest::Reasoning, pool), (Harvest::ToolUse, messages)],
+        think: 2_500.0,
+        arrivals: 6_000.0,
+        ..Settings::default()
+    }
+}
+
+async fn play(fleet: Fleet, stage: &Arc<Stage>) {
+    let mut playing = tokio::task::JoinSet::new();
+    for seat in fleet.honest {
+        playing.spawn(players::honest(seat, Arc::clone(stage)));
+    }
+    for (number, hydra) in fleet.campaigns.into_iter().enumerate() {
+        playing.spawn(players::campaign(number, hydra, CAMPAIGNS_BEGIN, Arc::clone(stage)));
+    }
+    playing.spawn(report::progress(Arc::clone(stage)));
+    while playing.join_next().await.is_some() {}
+}
+
+fn wish() -> Result<Wish, Box<dyn Error>> {
+    let mut wish = Wish { seed: 1, seconds: 32 };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let number = words.next().and_then(|number| number.parse().ok());
+        match (word.as_str(), number) {
+            ("--seed", Some(seed)) => wish.seed = seed,
+            ("--seconds", Some(seconds @ 16..=50)) => wish.seconds = seconds,
+            _ => return Err("usage: demo [--seed N] [--seconds 16..50]".into()),
+        }
+    }
+    Ok(wish)
+}
