@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
@@ -107,10 +108,10 @@ impl Routed {
         let settings = &state.settings;
         let pause = if let Fault::Slow(pause) = fault { pause } else { settings.per_chunk };
         let (mut body, kind) = if plan.stream {
-            sleep(settings.first_byte).await;
+            rest(settings.first_byte).await;
             (Paced::stream(frames(style, &plan, fault), pause), "text/event-stream")
         } else {
-            sleep(settings.first_byte + pause * plan.output() as u32).await;
+            rest(settings.first_byte + pause * plan.output() as u32).await;
             let whole = match style {
                 Style::Openai => openai::whole(&plan),
                 Style::Anthropic => anthropic::whole(&plan),
@@ -131,6 +132,13 @@ impl Routed {
         }
         identify(&mut answer, style, plan.serial);
         answer
+    }
+}
+
+/// Even a sleep of no length waits for the timer's next millisecond.
+async fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
     }
 }
 
@@ -171,7 +179,7 @@ fn upgrade(mut request: Request<Incoming>) -> Answer {
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
         }
     });
-    let mut answer = Response::new(Paced::stream(Vec::new(), std::time::Duration::ZERO));
+    let mut answer = Response::new(Paced::stream(Vec::new(), Duration::ZERO));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     if let Some(protocol) = protocol {
