@@ -84,7 +84,7 @@ fn a_header_counts_only_from_a_trusted_hop_and_only_once() {
 #[test]
 fn every_condition_of_a_rule_must_hold() {
     let both = TenantRule { key_prefix: Some("sk-ant-".to_owned()), ..on_host("a", "a") };
-    assert_eq!(found(&[both.clone()], &head("/", "a")), Some(0));
+    assert_eq!(found(std::slice::from_ref(&both), &head("/", "a")), Some(0));
     assert_eq!(found(&[both], &head("/", "b")), None);
     assert_eq!(found(&[with_key("o", "sk-proj-")], &head("/", "a")), None);
 }
