@@ -65,6 +65,7 @@ fn the_pure_rooms_touch_nothing_of_the_world() {
 #[test]
 fn nothing_outside_tests_unwraps() {
     check_sources(unwraps);
+    check_sources(shipped_tests);
 }
 
 #[test]
@@ -121,7 +122,8 @@ impl Source<'_> {
     }
 
     fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        let ends = ["/tests.rs", "_tests.rs"].iter().any(|end| self.path.ends_with(end));
+        ends || self.path.contains("/tests/")
     }
 
     /// The code that ships: without comments, texts and tests.
@@ -179,6 +181,13 @@ fn unwraps(source: Source<'_>) -> Vec<String> {
         .filter(|(_, line)| line.contains(".unwrap()") || line.contains(".expect(\""))
         .map(|(number, _)| source.fault(&format!("line {} may panic", number + 1)))
         .collect()
+}
+
+/// Files whose names exempt them as tests must not be part of what ships.
+fn shipped_tests(source: Source<'_>) -> Vec<String> {
+    let code = source.code();
+    let lines = code.lines().filter(|line| line.contains("mod ") && line.ends_with("tests;"));
+    lines.map(|line| source.fault(&format!("`{}` lacks #[cfg(test)]", line.trim()))).collect()
 }
 
 fn sizes(source: Source<'_>) -> Vec<String> {
@@ -306,6 +315,13 @@ mod rules {
         assert_eq!(faults(unwraps, "src/net/a/tests.rs", text), 0);
         assert_eq!(faults(unwraps, "src/net/a.rs", "fn f() { x.expect(\"y\") }"), 1);
         assert_eq!(faults(unwraps, "src/net/a.rs", "fn f() { \".unwrap()\"; p.expect(b'x') }"), 0);
+    }
+
+    #[test]
+    fn tests_that_ship_are_found() {
+        assert_eq!(faults(shipped_tests, "src/net/a.rs", "mod tests;"), 1);
+        assert_eq!(faults(shipped_tests, "src/net/a.rs", "#[cfg(test)]\nmod a_tests;"), 0);
+        assert_eq!(faults(unwraps, "src/net/a_tests.rs", "fn f() { x.unwrap() }"), 0);
     }
 
     #[test]
