@@ -3,6 +3,7 @@
 //! Three verbs: [`Engine::assess`] before forwarding, [`Engine::learn`] after the answer's body has
 //! ended, [`Engine::tick`] once a second of event time, the only place where memory expires.
 
+mod log;
 mod pace;
 mod settings;
 mod verdict;
@@ -14,6 +15,7 @@ use crate::time::Timestamp;
 
 use std::sync::Arc;
 
+pub use self::log::{End, Line};
 pub use self::pace::Pace;
 pub use self::settings::Settings;
 pub use self::verdict::{Evidence, Verdict};

@@ -40,4 +40,14 @@ impl Verdict {
     pub fn outcome(&self) -> Action {
         if self.enforced { self.action } else { Action::Allow }
     }
+
+    /// The judgement as a line for people.
+    pub fn in_words(&self) -> String {
+        let carried_out = if self.enforced { "enforced" } else { "not enforced" };
+        let mut words = format!("{} ({carried_out}), score {:.2}", self.action.name(), self.score);
+        for Evidence { signal, nats } in &self.evidence {
+            words.push_str(&format!(", {signal} {nats:+.2}"));
+        }
+        words
+    }
 }
