@@ -48,24 +48,22 @@ fn dropping_the_log_writes_what_it_holds() {
 #[test]
 fn a_full_queue_drops_and_counts_but_never_blocks() {
     let counters = LogCounters::default();
-    let (queue, entries) = sync_channel(2);
-    let (_ends, ended) = sync_channel(0);
-    let (queue, ended) = (Some(queue), Mutex::new(ended));
+    let (lines, queue) = sync_channel(2);
+    let ended = Mutex::new(sync_channel(0).1);
     // Nobody reads: a call that waited would never return.
-    let mut writer = Writer { counters: counters.clone(), queue, ended, thread: None };
+    let writer = Writer { counters: counters.clone(), lines, flushes: None, ended, thread: None };
     for id in 0..10 {
         writer.take(Box::new(Line::end(&fakes::exchange(id))));
     }
     assert_eq!(counters.dropped.get(), 8);
-    assert_eq!(entries.try_iter().count(), 2);
-    writer.ended = Mutex::new(sync_channel(0).1);
+    assert_eq!(queue.try_iter().count(), 2);
 }
 
 #[test]
 fn a_flush_of_a_stuck_log_gives_up_at_its_deadline() {
-    let (queue, _entries) = sync_channel(1);
-    queue.try_send(Entry::Line(Box::new(Line::end(&fakes::exchange(1))))).unwrap();
-    assert!(!flush(&queue, Duration::from_millis(6)));
+    let (flushes, _stuck) = sync_channel(1);
+    assert!(!flush(&flushes, Duration::from_millis(6)), "taken, never told");
+    assert!(!flush(&flushes, Duration::from_millis(6)), "not even taken");
 }
 
 #[test]
@@ -89,14 +87,43 @@ fn a_log_without_a_path_is_off_but_decisions_are_still_explained() {
     assert!(decisions.find(fakes::ask(64).id).is_some());
 }
 
+fn ticks(count: u64) -> impl Iterator<Item = Box<Line>> {
+    (0..count).map(|at| Box::new(Line::Tick { at: Timestamp::from_millis(at) }))
+}
+
 #[test]
-fn steady_traffic_is_written_once_a_second_of_its_own_time() {
+fn steady_traffic_is_written_once_a_second_and_the_rest_at_the_first_pause() {
     let dir = tempfile::tempdir().unwrap();
-    let journal = Journal::new(dir.path().join("log"), 1 << 20, 1);
     let counters = LogCounters::default();
-    let mut scribe = Scribe { journal, counters: counters.clone(), since: None, failing: false };
-    for at in [0, 400, 800, 1_000, 1_400] {
-        scribe.line(&Line::Tick { at: Timestamp::from_millis(at) });
+    let journal = Journal::new(dir.path().join("log"), 1 << 20, 1);
+    let mut scribe = Scribe::new(journal, counters.clone());
+    let timeout = || Err(RecvTimeoutError::Timeout);
+    for _ in 1..ROUNDS {
+        assert!(scribe.round(timeout(), ticks(3)));
+        assert_eq!(counters.lines.get(), 0);
     }
-    assert_eq!(counters.lines.get(), 4);
+    scribe.round(timeout(), ticks(3));
+    assert_eq!(counters.lines.get(), 30);
+    scribe.round(timeout(), ticks(1));
+    assert_eq!(counters.lines.get(), 30);
+    scribe.round(timeout(), ticks(0));
+    assert_eq!(counters.lines.get(), 31);
+    assert!(!scribe.round(Err(RecvTimeoutError::Disconnected), ticks(1)));
+    assert_eq!(counters.lines.get(), 32);
+}
+
+#[test]
+fn a_broken_disk_is_tried_again_once_a_second_and_loses_nothing_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let counters = LogCounters::default();
+    let journal = Journal::new(dir.path().join("later/log"), 1 << 20, 1);
+    let mut scribe = Scribe::new(journal, counters.clone());
+    scribe.round(Err(RecvTimeoutError::Timeout), ticks(2));
+    for _ in 0..2 * ROUNDS {
+        scribe.round(Err(RecvTimeoutError::Timeout), ticks(0));
+    }
+    assert!((2..=3).contains(&counters.errors.get()), "{}", counters.errors.get());
+    fs::create_dir(dir.path().join("later")).unwrap();
+    scribe.round(Err(RecvTimeoutError::Disconnected), ticks(0));
+    assert_eq!((counters.lines.get(), counters.dropped.get()), (2, 0));
 }
