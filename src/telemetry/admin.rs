@@ -120,7 +120,11 @@ pub async fn serve(
 
 /// One connection, one request, one deadline.
 async fn converse(stream: TcpStream, router: Router) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let here = stream.local_addr().ok().map(|local| gate::Here(local.ip()));
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        if let Some(here) = here {
+            request.extensions_mut().insert(here);
+        }
         let answer = router.clone().oneshot(request.map(Body::new));
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });

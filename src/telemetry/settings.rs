@@ -67,7 +67,8 @@ pub struct Admin {
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// Host names and addresses, without port, by which the listener may be asked for besides
-    /// loopback ones. Others are refused, so a web page can't reach it by rebinding its name.
+    /// loopback ones and its own address. Others are refused, so a web page can't reach it by
+    /// rebinding its name.
     pub hosts: Vec<String>,
 }
 

@@ -22,6 +22,11 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
+/// The address a connection came in on. A probe that names it, as Kubernetes' do, is let in: a page
+/// can rebind a name, but not an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Here(pub(super) IpAddr);
+
 pub(super) async fn check(
     State(state): State<Arc<AdminState>>,
     request: Request<Body>,
@@ -36,9 +41,10 @@ pub(super) async fn check(
 }
 
 fn objection(request: &Request<Body>, hosts: &[String]) -> Option<(StatusCode, &'static str)> {
+    let here = request.extensions().get::<Here>().copied();
     let own = || {
         let host = only(request.headers(), header::HOST)?;
-        known(host, hosts).then_some(host)
+        known(host, hosts, here).then_some(host)
     };
     if request.uri().authority().is_some() {
         return Some((StatusCode::BAD_REQUEST, "name a path, not a whole address\n"));
@@ -60,8 +66,8 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     values.next().is_none().then_some(value)
 }
 
-/// Whether `host`, with or without port, is loopback or one of ours.
-fn known(host: &str, hosts: &[String]) -> bool {
+/// Whether `host`, with or without port, is loopback, one of ours or the address asked.
+fn known(host: &str, hosts: &[String], here: Option<Here>) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
@@ -70,11 +76,11 @@ fn known(host: &str, hosts: &[String]) -> bool {
     }
     let name = authority.host();
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let loopback = match name.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
+    let local = match name.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || here.is_some_and(|here| here.0.to_canonical() == ip),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
     };
-    loopback || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    local || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
 /// Whether a browser says that another site asks.
@@ -106,7 +112,7 @@ mod tests {
             "metrics.internal:80",
             "10.0.0.7:9464",
         ] {
-            assert!(known(host, &hosts), "{host}");
+            assert!(known(host, &hosts, None), "{host}");
         }
         for host in [
             "",
@@ -121,7 +127,15 @@ mod tests {
             "localhost:80:80",
             "localhost/",
         ] {
-            assert!(!known(host, &hosts), "{host}");
+            assert!(!known(host, &hosts, None), "{host}");
         }
+    }
+
+    #[test]
+    fn the_address_that_was_asked_is_known_by_itself() {
+        let here = Some(Here("::ffff:10.0.0.9".parse().unwrap()));
+        assert!(known("10.0.0.9:9464", &[], here));
+        assert!(!known("10.0.0.8:9464", &[], here));
+        assert!(!known("10.0.0.9.evil.example", &[], here));
     }
 }
