@@ -36,7 +36,7 @@ pub fn start_logging(settings: &Log, level: Option<&str>) -> Result<(), LoggingE
 
 /// Logs where a panic happened and on which thread. Its message stays out: a dependency's may quote
 /// the input it tripped over.
-pub fn catch_panics() {
+pub fn log_panics() {
     panic::set_hook(Box::new(report));
 }
 

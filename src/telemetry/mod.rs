@@ -15,7 +15,7 @@ use std::io;
 
 pub use self::admin::{AdminState, serve, spawn};
 pub use self::decisions::Decisions;
-pub use self::logging::{LoggingError, catch_panics, start_logging};
+pub use self::logging::{LoggingError, log_panics, start_logging};
 pub use self::metrics::{FailOpen, Metrics, Stage};
 pub use self::settings::{Admin, DecisionLog, Format, Level, Log, Settings};
 use crate::identity::TenantName;
