@@ -16,8 +16,8 @@ use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId};
 use crate::time::Timestamp;
 
 /// One line of the decision log. Features only: no text, no key.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(remote = "Self", tag = "kind", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "passed on boxed; half of all lines are asks")]
 pub enum Line {
     /// A request was judged.
     Ask { ask: Ask, verdict: Verdict },
@@ -79,11 +79,21 @@ impl End {
     }
 }
 
+/// How a line is spelt, its version aside.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Line", tag = "kind", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "never made: it only says how a line is spelt")]
+enum Spelling {
+    Ask { ask: Ask, verdict: Verdict },
+    End(End),
+    Tick { at: Timestamp },
+}
+
 /// A line as it stands in the file: the version comes first, so that a reader can tell early.
 #[derive(Serialize)]
 struct Written<'a> {
     v: u32,
-    #[serde(flatten, with = "Line")]
+    #[serde(flatten, with = "Spelling")]
     line: &'a Line,
 }
 
@@ -91,24 +101,24 @@ struct Written<'a> {
 struct Read {
     #[serde(rename = "v", deserialize_with = "version")]
     _version: (),
-    #[serde(flatten, with = "Line")]
+    #[serde(flatten, with = "Spelling")]
     line: Line,
 }
 
 impl Serialize for Line {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        Serialize::serialize(&Written { v: Self::VERSION, line: self }, to)
+        Written { v: Self::VERSION, line: self }.serialize(to)
     }
 }
 
 impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        <Read as Deserialize>::deserialize(from).map(|read| read.line)
+        Read::deserialize(from).map(|read| read.line)
     }
 }
 
 fn version<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
-    let found = <u32 as Deserialize>::deserialize(from)?;
+    let found = u32::deserialize(from)?;
     if found == Line::VERSION {
         return Ok(());
     }
