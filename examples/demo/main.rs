@@ -1,7 +1,10 @@
 //! Stillguard in half a minute: a mock endpoint, the proxy in front of it as `serve` would run it,
 //! honest people and a hydra campaign, all over real sockets on this machine.
 //!
-//! `cargo run --release --example demo [-- --seed N] [--seconds N]`
+//! `cargo run --release --example demo [-- --seed N] [--seconds N] [--corpus DIR]`
+//!
+//! `--corpus` lets the people who chat ask what is in the `.jsonl` files of a directory (`prompt` or
+//! OpenAI `messages` per line; decompress with `zstd -d` first) instead of what the demo makes up.
 //!
 //! Exits with 1 when the campaign was not stopped or an honest user was dropped.
 
@@ -14,13 +17,14 @@ mod table;
 mod tally;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stillguard::lab::endpoint::{self, Endpoint};
 use stillguard::lab::fleet::{Fleet, PoolSettings, Settings, Style};
-use stillguard::lab::material::{Cohort, Harvest};
+use stillguard::lab::material::{Cohort, Corpus, Harvest};
 use stillguard::time::Clock;
 
 use crate::players::Stage;
@@ -29,10 +33,11 @@ use crate::tally::Board;
 /// When the campaigns begin, in milliseconds: honest people are there first.
 const CAMPAIGNS_BEGIN: u64 = 8_000;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Wish {
     seed: u64,
     seconds: u64,
+    corpus: Option<Arc<Corpus>>,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -52,7 +57,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         ends: wish.seconds * 1_000,
         board: Board::new(wish.seconds * 1_000),
     });
-    play(Fleet::new(&cast(wish.seed)), &stage).await;
+    play(Fleet::new(&cast(&wish)), &stage).await;
     let latency = overhead::measure(endpoint.addr, running.addr, wish.seed).await?;
 
     let board = &stage.board;
@@ -66,7 +71,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Who takes part. Time is compressed: think times of seconds instead of a minute.
-fn cast(seed: u64) -> Settings {
+fn cast(wish: &Wish) -> Settings {
     let pool = PoolSettings {
         accounts: 24,
         networks: 2,
@@ -87,7 +92,8 @@ fn cast(seed: u64) -> Settings {
         (Cohort::Classroom, 18),
     ];
     Settings {
-        seed,
+        seed: wish.seed,
+        corpus: wish.corpus.clone(),
         honest: honest.to_vec(),
         campaigns: vec![(Harvest::Reasoning, pool), (Harvest::ToolUse, messages)],
         think: 2_500.0,
@@ -109,14 +115,15 @@ async fn play(fleet: Fleet, stage: &Arc<Stage>) {
 }
 
 fn wish() -> Result<Wish, Box<dyn Error>> {
-    let mut wish = Wish { seed: 1, seconds: 32 };
+    let mut wish = Wish { seed: 1, seconds: 32, corpus: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let number = words.next().and_then(|number| number.parse().ok());
-        match (word.as_str(), number) {
-            ("--seed", Some(seed)) => wish.seed = seed,
-            ("--seconds", Some(seconds @ 16..=50)) => wish.seconds = seconds,
-            _ => return Err("usage: demo [--seed N] [--seconds 16..50]".into()),
+        let value = words.next().unwrap_or_default();
+        match (word.as_str(), value.parse()) {
+            ("--seed", Ok(seed)) => wish.seed = seed,
+            ("--seconds", Ok(seconds @ 16..=50)) => wish.seconds = seconds,
+            ("--corpus", _) => wish.corpus = Some(Arc::new(Corpus::read(Path::new(&value))?)),
+            _ => return Err("usage: demo [--seed N] [--seconds 16..50] [--corpus DIR]".into()),
         }
     }
     Ok(wish)

@@ -12,7 +12,7 @@ mod tests;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::material::{Campaign, Cohort, Conversation, Harvest, Persona};
+use super::material::{Campaign, Cohort, Conversation, Corpus, Harvest, Persona};
 use super::rng::Rng;
 
 pub use self::pool::{Pool, PoolSettings};
@@ -54,6 +54,8 @@ pub struct Settings {
     /// Honest accounts start spread over this long.
     pub arrivals: f64,
     pub model: String,
+    /// Prompts from outside for people who chat.
+    pub corpus: Option<Arc<Corpus>>,
 }
 
 impl Default for Settings {
@@ -74,6 +76,7 @@ impl Default for Settings {
             think: 20_000.0,
             arrivals: 60_000.0,
             model: "large-1".into(),
+            corpus: None,
         }
     }
 }
@@ -167,7 +170,7 @@ fn seat(settings: &Settings, cohort: Cohort, number: usize, group: &Rng) -> Seat
         style,
     };
     let starts = (rng.unit() * settings.arrivals) as u64;
-    let persona = Persona::new(cohort, rng.split(3));
+    let persona = Persona::new(cohort, rng.split(3)).reading(settings.corpus.clone());
     let (think, model) = (settings.think, settings.model.clone());
     Seat { cohort, account: Arc::new(account), starts, persona, think, model, rng }
 }

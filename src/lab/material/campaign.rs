@@ -131,6 +131,7 @@ impl Campaign {
         };
         let call = Call {
             system: Some(PIPELINE_SYSTEM.into()),
+            stream: self.rng.chance(0.3),
             tools,
             max_tokens: 4096,
             temperature: Some(1.0),

@@ -1,5 +1,8 @@
 //! What honest people send, and the software they send it with.
 
+use std::sync::Arc;
+
+use super::corpus::Corpus;
 use super::grammar::Grammar;
 use super::lexicon::{CHAT, WORLD};
 use super::{Call, Conversation, ToolSpec};
@@ -55,6 +58,8 @@ pub struct Persona {
     rng: Rng,
     /// Language, target language, shop: whatever the cohort makes of it.
     trait_of_theirs: usize,
+    /// Prompts from outside, for cohorts that any prompt fits.
+    corpus: Option<Arc<Corpus>>,
 }
 
 const WORLD_ONLY: Grammar<'static> = Grammar(&[WORLD]);
@@ -125,7 +130,12 @@ impl Persona {
     pub fn new(cohort: Cohort, rng: Rng) -> Self {
         let mut rng = rng;
         let trait_of_theirs = rng.below(1 << 16);
-        Self { cohort, rng, trait_of_theirs }
+        Self { cohort, rng, trait_of_theirs, corpus: None }
+    }
+
+    /// Lets people who chat ask what is in `corpus` instead.
+    pub fn reading(self, corpus: Option<Arc<Corpus>>) -> Self {
+        Self { corpus, ..self }
     }
 
     /// The next thing this user wants.
@@ -148,8 +158,9 @@ impl Persona {
         let tongue = [CHAT[self.trait_of_theirs % CHAT.len()], WORLD];
         let grammar = Grammar(&tongue);
         let more = (0..rng.below(3)).map(|_| grammar.fill("{more}", rng)).collect();
-        let first = grammar.fill("{chat}", rng);
-        (Call { stream: true, max_tokens: 1024, ..Call::asking(first) }, more)
+        let drawn = self.corpus.as_ref().and_then(|corpus| corpus.draw(rng));
+        let asked = drawn.unwrap_or_else(|| Call::asking(grammar.fill("{chat}", rng)));
+        (Call { stream: true, max_tokens: 1024, ..asked }, more)
     }
 
     fn translation(&self, rng: &mut Rng) -> Call {

@@ -77,3 +77,15 @@ fn tool_results_carry_the_ids_the_endpoint_issued() {
     assert_eq!(agent.call.anthropic()["messages"][2]["content"][0]["tool_use_id"], "call_1");
     assert!(!agent.go_on(Answer { text: "done".into(), ..Answer::default() }));
 }
+
+#[test]
+fn a_corpus_replaces_what_people_chat_about_and_nothing_else() {
+    let line = Opening { system: None, prompt: "From outside".into() };
+    let corpus = std::sync::Arc::new(Corpus { prompts: vec![line], skipped: 0 });
+    let opening = |cohort| {
+        let mut persona = Persona::new(cohort, Rng::new(1)).reading(Some(corpus.clone()));
+        persona.conversation().opening().to_owned()
+    };
+    assert_eq!(opening(Cohort::Chat), "From outside");
+    assert_ne!(opening(Cohort::Coding), "From outside");
+}
