@@ -12,7 +12,7 @@ use stillguard::time::Clock;
 use crate::client::{Client, Fate};
 
 /// Pairs of calls, the first of which only warm up.
-const PAIRS: usize = 260;
+const PAIRS: usize = 620;
 const WARM_UP: usize = 20;
 
 /// Microseconds, sorted.
