@@ -219,9 +219,9 @@ impl<'a> Scan<'a> {
 
     /// The UTF-16 unit of the `\uXXXX` that begins at `at`.
     fn unit(&self, at: usize) -> Result<u32, Ambiguity> {
-        let digits = self.bytes.get(at + 2..at + 6).ok_or(ESCAPE.at(at))?;
+        let digits = self.bytes.get(at + 2..at + 6).ok_or_else(|| ESCAPE.at(at))?;
         digits.iter().try_fold(0, |unit, &digit| {
-            let value = char::from(digit).to_digit(16).ok_or(ESCAPE.at(at))?;
+            let value = char::from(digit).to_digit(16).ok_or_else(|| ESCAPE.at(at))?;
             Ok(unit << 4 | value)
         })
     }

@@ -8,8 +8,12 @@ pub mod json;
 pub mod sse;
 mod anthropic;
 mod openai;
+mod found;
+mod given;
 mod request;
 mod response;
+mod route;
+mod schema;
 mod wording;
 
 use std::fmt::Debug;
