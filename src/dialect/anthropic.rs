@@ -69,6 +69,8 @@ struct Body<'a> {
     output_format: Given<'a, Format<'a>>,
     tools: Given<'a, IgnoredAny, Each<Tools<'a>>>,
     metadata: Given<'a, Metadata<'a>>,
+    container: Given<'a, Container<'a>>,
+    thread: Given<'a, Thread<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -96,16 +98,31 @@ struct Metadata<'a> {
     user_id: Given<'a>,
 }
 
+/// Files and state of an earlier exchange, if not named by the id alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Container<'a> {
+    id: Given<'a>,
+}
+
+/// A conversation that the endpoint keeps: earlier turns are not in the body.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Thread<'a> {
+    previous_message_id: Given<'a>,
+}
+
 impl<'a> Body<'a> {
     fn into_request(self) -> Result<Request<'a>, Malformed> {
         let config = self.output_config.object().unwrap_or_default();
         let thinking = self.thinking.object().unwrap_or_default().r#type.text();
+        let user = self.metadata.object().unwrap_or_default().user_id.text();
         let mut request = Request {
             model: required(self.model.text(), "model", "a string")?,
             stream: self.stream.is_true(),
             params: Params {
-                temperature: self.temperature.number().map(|value| value as f32),
-                top_p: self.top_p.number().map(|value| value as f32),
+                temperature: self.temperature.float(),
+                top_p: self.top_p.float(),
                 max_tokens: self.max_tokens.count(),
                 effort: config.effort.text().and_then(|effort| Effort::named(&effort)),
                 thinking: matches!(thinking.as_deref(), Some("enabled" | "adaptive")),
@@ -113,9 +130,9 @@ impl<'a> Body<'a> {
             },
             parts: system(self.system),
             tools: self.tools.list().unwrap_or_default().0,
-            end_user: self.metadata.object().unwrap_or_default().user_id.text(),
+            end_user: user.filter(|user| !user.is_empty()),
             schema: names([config.format, self.output_format]),
-            ..Request::default()
+            presented: presented(self.container, self.thread),
         };
         let messages = required(self.messages.list(), "messages", "an array")?;
         messages.0.tell(&mut request)?;
@@ -131,6 +148,18 @@ fn system<'a>(given: Given<'a, IgnoredAny, Each<Blocks<'a>>>) -> Vec<Part<'a>> {
     };
     let part = |(kind, text)| Part { turn: 0, role: Role::System, kind, text };
     pieces.into_iter().map(part).collect()
+}
+
+fn presented<'a>(
+    container: Given<'a, Container<'a>>,
+    thread: Given<'a, Thread<'a>>,
+) -> Vec<Cow<'a, str>> {
+    let container = match container {
+        Given::Object(container) => container.id.text(),
+        id => id.text(),
+    };
+    let previous = thread.object().and_then(|thread| thread.previous_message_id.text());
+    [container, previous].into_iter().flatten().collect()
 }
 
 fn names<'a>(formats: [Given<'a, Format<'a>>; 2]) -> Vec<Cow<'a, str>> {

@@ -47,6 +47,11 @@ impl<'a, O, L> Given<'a, O, L> {
         }
     }
 
+    /// A number that `f32` can hold.
+    pub(super) fn float(&self) -> Option<f32> {
+        self.number().map(|number| number as f32).filter(|number| number.is_finite())
+    }
+
     /// A whole number that is not negative, saturating.
     pub(super) fn count(&self) -> Option<u32> {
         self.number().filter(|number| *number >= 0.0).map(|number| number as u32)
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!(given("5.0").count(), Some(5));
         assert_eq!(given("1e300").count(), Some(u32::MAX));
         assert_eq!(given("-1").count(), None);
+        assert_eq!((given("1e300").float(), given("0.5").float()), (None, Some(0.5)));
         assert_eq!(given("\"nan\"").number(), None);
         assert!(given("\"True\"").is_true() && given("1").is_true());
         assert!(!given("\"false\"").is_true() && !given("null").is_true());

@@ -15,6 +15,8 @@ mod response;
 mod route;
 mod schema;
 mod wording;
+#[cfg(test)]
+mod testing;
 
 use std::fmt::Debug;
 

@@ -150,8 +150,8 @@ impl<'a> Body<'a> {
         let reasoning = std::mem::take(&mut self.reasoning).object().unwrap_or_default();
         let efforts = [std::mem::take(&mut self.reasoning_effort), reasoning.effort];
         Params {
-            temperature: self.temperature.number().map(|value| value as f32),
-            top_p: self.top_p.number().map(|value| value as f32),
+            temperature: self.temperature.float(),
+            top_p: self.top_p.float(),
             max_tokens: limits.into_iter().find_map(Given::count),
             n: self.n.count().unwrap_or_default(),
             logprobs: self.logprobs.is_true(),

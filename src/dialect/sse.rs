@@ -36,6 +36,9 @@ impl Splitter {
     /// Longest event in bytes; longer ones are passed over.
     pub const MAX_EVENT: usize = 1 << 20;
 
+    /// Bytes of buffer that stay allocated between events.
+    const KEPT: usize = 16 << 10;
+
     /// Takes the next chunk and hands every event it completes to `visit`.
     pub fn push(&mut self, chunk: &[u8], mut visit: impl FnMut(Event<'_>)) {
         let mut rest = chunk;
@@ -95,6 +98,8 @@ impl Splitter {
         self.begun = true;
         self.skipping = false;
         self.held.clear();
+        // One long event must not weigh on the rest of a stream that may last for hours.
+        self.held.shrink_to(Self::KEPT);
     }
 
     fn hold(&mut self, part: &[u8]) {
@@ -208,6 +213,14 @@ mod tests {
             assert!(splitter.held.capacity() <= 2 * Splitter::MAX_EVENT);
         }
         assert!(splitter.overflowed());
+    }
+
+    #[test]
+    fn a_long_event_leaves_no_memory_behind() {
+        let long = format!("data: {}\n\n", "x".repeat(1 << 19));
+        let (events, splitter) = split(long.as_bytes().chunks(1 << 12));
+        assert_eq!(events.len(), 1);
+        assert!(splitter.held.capacity() <= Splitter::KEPT);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::testing::{Streamed, streamed};
 use super::super::{Finish, Link, Reason, Usage, json};
 use super::*;
 
@@ -16,27 +17,6 @@ fn request(body: &str) -> Request<'_> {
 
 fn refused(body: &str) -> String {
     Messages.read_request(body.as_bytes()).expect_err("malformed").to_string()
-}
-
-/// The events of a stream, folded into one delta; pieces of one kind are joined.
-fn streamed(stream: &str) -> (Vec<(Kind, String)>, Vec<String>, Usage, Delta<'static>) {
-    let (mut pieces, mut issued) = (Vec::<(Kind, String)>::new(), Vec::new());
-    let (mut usage, mut end) = (Usage::default(), Delta::default());
-    sse::Splitter::default().push(stream.as_bytes(), |event| {
-        let delta = Messages.read_event(event).expect("an event");
-        for (kind, text) in delta.pieces {
-            match pieces.last_mut() {
-                Some((last, joined)) if *last == kind => joined.push_str(&text),
-                _ => pieces.push((kind, text.into_owned())),
-            }
-        }
-        issued.extend(delta.issued.into_iter().map(Cow::into_owned));
-        usage.update(delta.usage.unwrap_or_default());
-        end.finish = delta.finish.or(end.finish);
-        end.error |= delta.error;
-        end.last = delta.last;
-    });
-    (pieces, issued, usage, end)
 }
 
 #[test]
@@ -99,6 +79,15 @@ fn without_a_system_prompt_messages_count_from_zero() {
 }
 
 #[test]
+fn ids_of_what_the_endpoint_keeps_are_presented() {
+    let kept = r#""thread":{"type":"continue","previous_message_id":"msg_1"}"#;
+    let body = format!(r#"{{"model":"m","messages":[],"container":"container_1",{kept}}}"#);
+    assert_eq!(request(&body).presented, ["container_1", "msg_1"]);
+    let body = r#"{"model":"m","messages":[],"container":{"id":"container_2","skills":[]}}"#;
+    assert_eq!(request(body).presented, ["container_2"]);
+}
+
+#[test]
 fn a_malformed_body_is_told_by_field_and_never_by_value() {
     let model = "`model` is required and must be a string";
     assert_eq!(refused(r#"{"model":7,"messages":[]}"#), model);
@@ -147,7 +136,7 @@ fn a_whole_answer_gives_away_text_ids_and_usage() {
 
 #[test]
 fn a_stream_gives_away_what_the_whole_answer_would() {
-    let (pieces, issued, usage, end) = streamed(fixture!("stream.sse"));
+    let Streamed { pieces, issued, usage, end } = streamed(&Messages, fixture!("stream.sse"));
     let expected = [
         (Kind::Thinking, "Downy leaf.".to_owned()),
         (Kind::Text, "The left one.".to_owned()),
@@ -170,7 +159,7 @@ fn a_count_of_zero_does_not_replace_a_known_one() {
 
 #[test]
 fn the_providers_own_error_is_noticed() {
-    assert!(streamed(fixture!("failed.sse")).3.error);
+    assert!(streamed(&Messages, fixture!("failed.sse")).end.error);
     let body = br#"{"type":"error","error":{"type":"api_error","message":"m"}}"#;
     assert!(Messages.read_answer(body).expect("an answer").error);
 }
@@ -215,7 +204,7 @@ fn a_broken_stream_ends_in_an_error_this_dialect_reads_as_one() {
     assert!(frame.starts_with(
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\""
     ));
-    assert!(frame.ends_with("}\n\n") && streamed(frame).3.error);
+    assert!(frame.ends_with("}\n\n") && streamed(&Messages, frame).end.error);
 }
 
 proptest! {
@@ -223,7 +212,7 @@ proptest! {
     fn no_value_in_any_field_fails_a_request(
         field in prop::sample::select(vec![
             "system", "stream", "tools", "thinking", "output_config", "output_format", "metadata",
-            "max_tokens", "temperature",
+            "max_tokens", "temperature", "container", "thread",
         ]),
         value in prop::sample::select(vec![
             "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"type\":{}}",

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 /// Keys that some dialect reads, wherever it reads them.
 const SCORED: &[&str] = &[
     "arguments",
+    "container",
     "content",
     "contents",
     "custom",
@@ -32,6 +33,7 @@ const SCORED: &[&str] = &[
     "output_config",
     "output_format",
     "parameters",
+    "previous_message_id",
     "prompt",
     "reasoning",
     "reasoning_content",
@@ -48,6 +50,7 @@ const SCORED: &[&str] = &[
     "temperature",
     "text",
     "thinking",
+    "thread",
     "tool_call_id",
     "tool_calls",
     "tool_use_id",
@@ -77,6 +80,7 @@ const LEADING: &[&str] = &[
     "source",
     "system",
     "thinking",
+    "thread",
     "tool_calls",
     "tools",
 ];

@@ -18,6 +18,15 @@ pub(super) struct Message<'a> {
     tool_calls: Given<'a, IgnoredAny, Each<Calls<'a>>>,
     function_call: Given<'a, Function<'a>>,
     tool_call_id: Given<'a>,
+    audio: Given<'a, Audio<'a>>,
+}
+
+/// Spoken output. Callers send back its id alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Audio<'a> {
+    id: Given<'a>,
+    transcript: Given<'a>,
 }
 
 impl<'a> Message<'a> {
@@ -32,6 +41,9 @@ impl<'a> Message<'a> {
             content => found.text(Kind::Text, content),
         }
         found.text(Kind::Text, self.refusal);
+        let audio = self.audio.object().unwrap_or_default();
+        found.text(Kind::Text, audio.transcript);
+        found.id(audio.id);
         found.append(self.tool_calls.list().unwrap_or_default().0, Kind::Text);
         if let Given::Object(call) = self.function_call {
             call.tell(found);

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::testing::{Streamed, streamed};
 use super::super::{Finish, Kind, Link, Reason, Role, Usage, json};
 use super::*;
 
@@ -16,28 +17,6 @@ fn request(body: &str) -> Request<'_> {
 
 fn refused(body: &str) -> String {
     Chat.read_request(body.as_bytes()).expect_err("malformed").to_string()
-}
-
-/// The events of a stream, folded into one delta; pieces of one kind are joined.
-fn streamed(stream: &str) -> (Vec<(Kind, String)>, Vec<String>, Usage, Delta<'static>) {
-    let (mut pieces, mut issued) = (Vec::<(Kind, String)>::new(), Vec::new());
-    let (mut usage, mut end) = (Usage::default(), Delta::default());
-    sse::Splitter::default().push(stream.as_bytes(), |event| {
-        let delta = Chat.read_event(event).expect("an event");
-        for (kind, text) in delta.pieces {
-            match pieces.last_mut() {
-                Some((last, joined)) if *last == kind => joined.push_str(&text),
-                _ => pieces.push((kind, text.into_owned())),
-            }
-        }
-        issued.extend(delta.issued.into_iter().map(Cow::into_owned));
-        usage.update(delta.usage.unwrap_or_default());
-        end.finish = delta.finish.or(end.finish);
-        end.error |= delta.error;
-        end.last = delta.last;
-    });
-    issued.dedup();
-    (pieces, issued, usage, end)
 }
 
 #[test]
@@ -112,6 +91,16 @@ fn plain_text_is_borrowed_from_the_body() {
 }
 
 #[test]
+fn spoken_output_is_read_by_its_transcript_and_known_by_its_id() {
+    let body = br#"{"choices":[{"message":{"audio":{"id":"audio_1","transcript":"Plum."}}}]}"#;
+    let delta = Chat.read_answer(body).expect("an answer");
+    assert_eq!(delta.pieces, [(Kind::Text, "Plum.".into())]);
+    assert_eq!(delta.issued, ["audio_1"]);
+    let back = r#"{"model":"m","messages":[{"role":"assistant","audio":{"id":"audio_1"}}]}"#;
+    assert_eq!(request(back).presented, ["audio_1"]);
+}
+
+#[test]
 fn a_malformed_body_is_told_by_field_and_never_by_value() {
     let model = "`model` is required and must be a string";
     assert_eq!(refused(r#"{"messages":[]}"#), model);
@@ -156,7 +145,7 @@ fn a_whole_answer_gives_away_text_ids_and_usage() {
 
 #[test]
 fn a_stream_gives_away_what_the_whole_answer_would() {
-    let (pieces, issued, usage, end) = streamed(fixture!("stream.sse"));
+    let Streamed { pieces, issued, usage, end } = streamed(&Chat, fixture!("stream.sse"));
     let expected = [
         (Kind::Thinking, "Count rows.".to_owned()),
         (Kind::Text, "Forty-one \u{2713}".to_owned()),
@@ -177,7 +166,7 @@ fn usage_that_is_null_is_not_known() {
 
 #[test]
 fn the_providers_own_error_is_noticed() {
-    let (pieces, _, _, end) = streamed(fixture!("failed.sse"));
+    let Streamed { pieces, end, .. } = streamed(&Chat, fixture!("failed.sse"));
     assert_eq!(pieces, [(Kind::Text, "Fo".to_owned())]);
     assert!(end.error && !end.last);
     let answer = Chat.read_answer(br#"{"object":"error","message":"m","code":400}"#);
@@ -225,7 +214,7 @@ fn a_broken_stream_ends_in_an_error_this_dialect_reads_as_one() {
         "\n\n",
     );
     assert_eq!(frame, expected);
-    assert!(streamed(expected).3.error);
+    assert!(streamed(&Chat, expected).end.error);
 }
 
 proptest! {
