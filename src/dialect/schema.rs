@@ -123,6 +123,14 @@ mod tests {
     }
 
     #[test]
+    fn the_deepest_schema_the_reader_takes_fits_the_stack() {
+        let below = (0..60)
+            .fold("{}".to_owned(), |below, _| format!("{{\"properties\":{{\"p\":{below}}}}}"));
+        let schema: Schema<'_> = serde_json::from_str(&below).expect("a schema");
+        assert_eq!(schema.names(), ["p", "p"]);
+    }
+
+    #[test]
     fn a_list_of_objects_has_the_properties_of_its_items() {
         let list: Schema<'_> =
             serde_json::from_str(r#"{"type":"array","items":{"properties":{"q":{}}}}"#)

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::super::found::Found;
-use super::super::given::{Each, Given};
-use super::super::{Delta, Finish, Kind, Usage};
 use super::block::{Block, Content};
+use crate::dialect::found::Found;
+use crate::dialect::given::{Each, Given};
+use crate::dialect::{Delta, Finish, Kind, Usage};
 
 /// A message, or an error in its place.
 #[derive(Debug, Default, Deserialize)]

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::super::found::{Conversation, Found};
-use super::super::given::{Each, Given, Take};
-use super::super::{Kind, Role};
+use crate::dialect::found::{Conversation, Found};
+use crate::dialect::given::{Each, Given, Take};
+use crate::dialect::{Kind, Role};
 
 /// The blocks of a `content` or `system` array.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
-use super::super::{Reason, Worded, Wording};
+use crate::dialect::{Reason, Worded, Wording};
 
 pub(super) fn refuse(wording: &Wording<'_>) -> Worded {
     let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::testing::{Streamed, streamed};
-use super::super::{Finish, Link, Reason, Usage, json};
 use super::*;
+use crate::dialect::testing::{Streamed, streamed};
+use crate::dialect::{Finish, Link, Reason, Usage, json};
 
 macro_rules! fixture {
     ($name:literal) => {

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::found::Found;
-use super::super::given::{Each, Given, Take};
-use super::super::{Delta, Finish, Kind, Usage};
 use super::message::Message;
+use crate::dialect::found::Found;
+use crate::dialect::given::{Each, Given, Take};
+use crate::dialect::{Delta, Finish, Kind, Usage};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::found::{Conversation, Found};
-use super::super::given::{Each, Given, Take};
-use super::super::{Kind, Role};
+use crate::dialect::found::{Conversation, Found};
+use crate::dialect::given::{Each, Given, Take};
+use crate::dialect::{Kind, Role};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
