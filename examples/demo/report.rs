@@ -82,9 +82,11 @@ pub(crate) fn table(board: &Board) {
         table.rule();
         let name = if campaigns { "all campaigns" } else { "all honest users" };
         table.row(cells(name, &board.total(campaigns)));
-        table.rule();
+        if !campaigns {
+            table.rule();
+        }
     }
-    println!("\n{table}");
+    println!("{table}");
 }
 
 fn cells(name: &str, counts: &Counts) -> Vec<String> {

@@ -73,7 +73,7 @@ pub(super) fn error_frame() -> Bytes {
     event(
         "error",
         &json!({"type": "error",
-        "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        "error": {"type": "overloaded_error", "message": "Too much to do at the moment."}}),
     )
 }
 

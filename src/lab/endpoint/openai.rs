@@ -83,7 +83,7 @@ pub(super) fn error(status: u16, message: &str) -> Value {
 
 /// The event that ends a stream with an error.
 pub(super) fn error_frame() -> Bytes {
-    event(&error(500, "The server had an error while processing your request."))
+    event(&error(500, "The answer broke off on our side."))
 }
 
 fn event(data: &Value) -> Bytes {

@@ -69,7 +69,7 @@ fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
         return Routed::Plain(echo(seen));
     }
     if !knows_key(&seen.headers, &state.settings.key_prefixes) {
-        return refuse(401, "Incorrect API key provided.");
+        return refuse(401, "This key is not known here.");
     }
     if let Fault::Status(status) = fault {
         return refuse(status, "An error that was asked for.");
@@ -80,16 +80,16 @@ fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
         return Routed::Plain(json_answer(200, &models(style)));
     }
     if seen.method != Method::POST || !(completes || counts) {
-        return refuse(404, &format!("Unknown request URL: {} {path}.", seen.method));
+        return refuse(404, &format!("Nothing answers {} {path}.", seen.method));
     }
     let Ok(body) = serde_json::from_slice::<Value>(&seen.body) else {
-        return refuse(400, "We could not parse the JSON body of your request.");
+        return refuse(400, "The body is not JSON.");
     };
     if !body["messages"].is_array() || !body["model"].is_string() {
-        return refuse(400, "you must provide a model and messages");
+        return refuse(400, "A model and messages are needed.");
     }
     if body["model"] == state.settings.missing_model.as_str() {
-        return refuse(404, &format!("The model `{}` does not exist.", body["model"]));
+        return refuse(404, &format!("There is no model {} here.", body["model"]));
     }
     if counts {
         return Routed::Plain(json_answer(200, &json!({"input_tokens": input_tokens(&body)})));

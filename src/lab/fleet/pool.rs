@@ -83,8 +83,8 @@ impl Pool {
     /// The next account in line that may be used; none when all rest or are gone.
     pub fn pick(&mut self, now: u64) -> Option<Arc<Account>> {
         let count = self.slots.len();
-        let found = (0..count).map(|step| (self.cursor + step) % count);
-        let at = { found }.find(|&at| self.slots[at].ready <= now)?;
+        let mut inline = (0..count).map(|step| (self.cursor + step) % count);
+        let at = inline.find(|&at| self.slots[at].ready <= now)?;
         self.cursor = (at + 1) % count;
         Some(Arc::clone(&self.slots[at].account))
     }

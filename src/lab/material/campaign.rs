@@ -81,7 +81,7 @@ const GRADING: &[&str] = &[
      step, then give a score from 1 to 10 as JSON: {\"reasoning\": ..., \"score\": ...}. Case {N}-{N}.",
     "You are given one question and two responses. Judge which is better under these criteria: \
      {criterion}, {criterion}.\nQuestion: {task}\nResponse A: {attempt}\nResponse B: {attempt}\n\
-     Write out the reasoning for each criterion, then the verdict as [[A]] or [[B]]. Pair {N}-{N}.",
+     Write out the reasoning for each criterion, then the better one as <better>A</better> or <better>B</better>. Pair {N}-{N}.",
 ];
 
 const TOOL_USE: &[&str] = &[
