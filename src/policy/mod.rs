@@ -3,7 +3,7 @@
 mod ladder;
 mod settings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -127,7 +127,7 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub struct Policies {
     defaults: Arc<Policy>,
-    tenants: HashMap<TenantName, Arc<Policy>, rapidhash::fast::RandomState>,
+    tenants: BTreeMap<TenantName, Arc<Policy>>,
 }
 
 impl Policies {

@@ -1,0 +1,5 @@
+//! The decision log's lines.
+
+/// One line.
+#[derive(Clone, Debug)]
+pub enum Line {}

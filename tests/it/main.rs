@@ -1,0 +1,5 @@
+//! One binary for all integration tests: they link once.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on must fail")]
+
+mod architecture;
