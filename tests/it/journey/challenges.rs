@@ -8,10 +8,10 @@ use stillguard::policy::{Ladder, TenantSettings};
 
 use super::scene::{Scene, Script, chat, messages};
 
-/// Challenges every account the engine knows.
+/// Challenges every account the engine knows. A new account's score, without evidence, is -6.9.
 fn challenge_everyone(tenant: &mut TenantSettings) {
     tenant.ladder =
-        Some(Ladder { shape: -99.0, throttle: -99.0, challenge: -99.0, ..Ladder::default() });
+        Some(Ladder { shape: -7.0, throttle: -7.0, challenge: -7.0, ..Ladder::default() });
 }
 
 fn scene() -> Scene {

@@ -85,9 +85,9 @@ async fn a_score_tightens_the_throttle() {
         scene.introduce("k").await;
         scene.judge(Action::Throttle, 2.3 + nats);
         let mut served = 0;
-        for _ in 0..=60 {
+        for _ in 0..=240 {
             served += usize::from(scene.ask(chat("k")).await.0 == 200);
-            tokio::time::advance(Duration::from_secs(1)).await;
+            tokio::time::advance(Duration::from_millis(250)).await;
         }
         assert!(served.abs_diff(admitted) <= 1, "{served} at {nats} nats");
     }

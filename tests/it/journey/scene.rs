@@ -60,11 +60,13 @@ impl Body for Script {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(Step::Hang) = self.steps.front() {
+            return Poll::Pending;
+        }
         match self.steps.pop_front() {
             Some(Step::Chunk(chunk)) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
             Some(Step::Fail) => Poll::Ready(Some(Err("reset by peer".into()))),
-            Some(Step::Hang) => Poll::Pending,
-            None => Poll::Ready(None),
+            Some(Step::Hang) | None => Poll::Ready(None),
         }
     }
 
