@@ -188,8 +188,7 @@ where
 
     // enforce
     let mut watch = Watch::new(Arc::clone(shared), ask);
-    let base = room.base(&head);
-    let permit = enforce::enforce(room, watch.ask(), &verdict, &base);
+    let permit = enforce::enforce(room, watch.ask(), &verdict, &head);
     let permit = permit.map_err(|refusal| watch.refused(refusal))?;
     watch.hold(permit);
 
