@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Challenges;
-pub use self::challenge::{Settings as ChallengeSettings, solve_puzzles};
+pub use self::challenge::{BaseUrl, NotABaseUrl, Settings as ChallengeSettings, solve_puzzles};
 use self::inspect::Inspected;
 pub use self::observe::Observed;
 use self::observe::Watch;
@@ -281,7 +281,8 @@ impl Room {
     /// Scheme and authority that links to this proxy start with.
     fn base(&self, head: &http::request::Parts) -> String {
         let settings = self.shared.settings.load();
-        settings.challenge.base_url.clone().unwrap_or_else(|| asked_at(head))
+        let base = settings.challenge.base_url.as_ref();
+        base.map_or_else(|| asked_at(head), |base| base.as_str().to_owned())
     }
 }
 
