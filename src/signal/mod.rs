@@ -22,6 +22,9 @@ mod scaffold;
 mod template;
 mod toolset;
 
+#[cfg(test)]
+mod samples;
+
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
     Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, UsageSource,

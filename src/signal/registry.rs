@@ -54,6 +54,8 @@ pub(super) trait Signal {
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub ask: &'a Ask,
+    /// The account is older than the age at which one counts as established.
+    pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
 }
@@ -62,6 +64,8 @@ pub struct Asked<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
     pub exchange: &'a Exchange,
+    /// The account is older than the age at which one counts as established.
+    pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
 }
@@ -160,7 +164,7 @@ macro_rules! signals {
         #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Settings {
-            $(pub $name: Knobs<<$signal as Signal>::Params>,)*
+            $(pub $name: Knobs<$name::Params>,)*
         }
 
         /// What every signal remembers of one account.
