@@ -6,7 +6,9 @@
 mod exchange;
 mod features;
 mod lexicon;
+mod linkage;
 mod registry;
+mod share;
 pub mod crowd;
 pub mod habits;
 pub mod index;
@@ -45,3 +47,6 @@ signals! {
     migration: migration::Migration,
     failover: failover::Failover,
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,7 @@ impl Said {
 
     fn finish(self) -> Option<u64> {
         let hasher = if self.text.len > 0 { Some(self.text.hasher) } else { None };
-        let hasher = hasher.or(self.called.then_some(self.calls))?;
+        let hasher = hasher.or_else(|| self.called.then_some(self.calls))?;
         let hash = hasher.finalize();
         Some(hash.as_bytes()[..8].iter().fold(0, |hash, &byte| hash << 8 | u64::from(byte)))
     }

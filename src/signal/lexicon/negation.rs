@@ -67,6 +67,5 @@ fn waived(after: &str) -> bool {
             .contains(word)
     };
     let not = words.iter().any(|word| ["not", "isn", "aren", "pas", "unnecessary"].contains(word));
-    not && words.iter().any(|word| need(word))
-        || ["不需要", "不必要"].iter().any(|no| after.starts_with(no))
+    not && words.iter().any(need) || ["不需要", "不必要"].iter().any(|no| after.starts_with(no))
 }
