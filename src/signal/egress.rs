@@ -45,6 +45,7 @@ fn company(params: &Params, crowds: &Crowds, egress: Tag) -> Option<f32> {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "EgressParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Accounts on one network before it counts as shared.

@@ -1,10 +1,8 @@
 //! C1: the account keeps asking for reasoning written out.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::exchange::{Phrases, Prompt};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
+pub(super) use super::share::Params;
 use super::share::Share;
 
 pub(super) struct Elicitation;
@@ -32,40 +30,16 @@ impl Signal for Elicitation {
     type Fleet = ();
 
     fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        if !elicits(&asked.ask.prompt) {
-            return None;
-        }
-        let mut with_this = *account;
-        with_this.take(true, params.memory);
-        Some(with_this.get(params.at_least).unwrap_or(params.single))
+        elicits(&asked.ask.prompt).then(|| account.with_one_more(params))
     }
 
     fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(elicits(&ended.exchange.ask.prompt), params.memory);
-        account.get(params.at_least)
+        account.take(params, elicits(&ended.exchange.ask.prompt))
     }
 }
 
 fn elicits(prompt: &Prompt) -> bool {
     prompt.phrases.any(CLASSES)
-}
-
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Params {
-    /// Requests before the account's share means anything.
-    pub at_least: u32,
-    /// Requests the share reaches back.
-    pub memory: u32,
-    /// The share that one such request from an account still unknown stands for.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub single: f32,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self { at_least: 4, memory: 50, single: 0.1 }
-    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ fn denies(exchange: &Exchange) -> bool {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "FailoverParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Seconds after a denial within which the body counts as passed on.

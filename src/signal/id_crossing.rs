@@ -96,6 +96,7 @@ impl Issued {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "IdCrossingParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Days after which an issued id is forgotten at the latest; sooner when memory is full.

@@ -93,6 +93,7 @@ impl Given {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "MigrationParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Days after which a conversation is forgotten at the latest; sooner when memory is full.

@@ -35,6 +35,7 @@ impl Signal for Scaffold {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "ScaffoldParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Requests before the account's habits mean anything.

@@ -1,5 +1,8 @@
 //! A share of an account's requests that forgets.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How many of the account's recent requests had some mark: counts that shrink a little with every
 /// request, so that a low-and-slow account can't wait them out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,17 +16,39 @@ pub(super) struct Share {
 const BENEFIT: f32 = 2.0;
 
 impl Share {
-    /// Takes in one request. `memory` is how many requests the counts reach back.
-    pub(super) fn take(&mut self, hit: bool, memory: u32) {
-        let keep = 1.0 - 1.0 / memory.max(1) as f32;
+    /// Takes in one request and returns the share, once there were enough.
+    pub(super) fn take(&mut self, params: &Params, hit: bool) -> Option<f32> {
+        let keep = 1.0 - 1.0 / params.memory.max(1) as f32;
         self.hits = self.hits * keep + f32::from(u8::from(hit));
         self.total = self.total * keep + 1.0;
         self.seen = self.seen.saturating_add(1);
+        (self.seen >= params.at_least).then_some(self.hits / (self.total + BENEFIT))
     }
 
-    /// The share, once `at_least` requests were taken in.
-    pub(super) fn get(&self, at_least: u32) -> Option<f32> {
-        (self.seen >= at_least).then_some(self.hits / (self.total + BENEFIT))
+    /// What the share would be with one more marked request.
+    pub(super) fn with_one_more(mut self, params: &Params) -> f32 {
+        self.take(params, true).unwrap_or(params.single)
+    }
+}
+
+/// Knobs of a signal that is such a share.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "ShareParams")]
+#[serde(default, deny_unknown_fields)]
+pub struct Params {
+    /// Requests before the account's share means anything.
+    pub at_least: u32,
+    /// Requests the share reaches back.
+    #[schemars(range(min = 1))]
+    pub memory: u32,
+    /// The share that one such request from an account still unknown stands for.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub single: f32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { at_least: 4, memory: 50, single: 0.1 }
     }
 }
 
@@ -31,24 +56,32 @@ impl Share {
 mod tests {
     use super::*;
 
-    fn after(hits: impl IntoIterator<Item = bool>) -> Share {
+    fn after(hits: impl IntoIterator<Item = bool>) -> Option<f32> {
         let mut share = Share::default();
-        hits.into_iter().for_each(|hit| share.take(hit, 50));
-        share
+        hits.into_iter().fold(None, |_, hit| share.take(&Params::default(), hit))
     }
 
     #[test]
     fn a_share_says_nothing_before_enough_requests() {
-        assert_eq!(after([true; 3]).get(4), None);
-        assert_eq!(after([true; 4]).get(4).map(|share| share < 0.7), Some(true));
+        assert_eq!(after([true; 3]), None);
+        assert!(after([true; 4]).is_some_and(|share| share < 0.7));
     }
 
     #[test]
     fn a_share_follows_what_the_account_does_now() {
-        let share = after((0..400).map(|n| n >= 200)).get(4);
+        let share = after((0..400).map(|n| n >= 200));
         assert!(share > Some(0.9) && share < Some(1.0), "{share:?}");
-        assert!(after((0..400).map(|n| n < 200)).get(4) < Some(0.03));
-        let half = after((0..400).map(|n| n % 2 == 0)).get(4);
+        assert!(after((0..400).map(|n| n < 200)) < Some(0.03));
+        let half = after((0..400).map(|n| n % 2 == 0));
         assert!(half > Some(0.45) && half < Some(0.51), "{half:?}");
+    }
+
+    #[test]
+    fn one_more_is_what_taking_it_gives() {
+        let (params, mut share) = (Params::default(), Share::default());
+        assert_eq!(share.with_one_more(&params), params.single);
+        (0..9).fold(None, |_, _| share.take(&params, false));
+        let would = share.with_one_more(&params);
+        assert_eq!(share.take(&params, true), Some(would));
     }
 }

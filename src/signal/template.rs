@@ -68,6 +68,7 @@ fn freshest(
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "TemplateParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
     /// Requests after which the account's own template is known, and single requests are no longer

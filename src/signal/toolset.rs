@@ -48,6 +48,7 @@ fn freshness(tools: Tag, crowds: &Crowds, now: Timestamp) -> Option<f32> {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "ToolsetParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {}
 

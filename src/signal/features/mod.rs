@@ -16,7 +16,7 @@ use crate::identity::{Keyring, Tag};
 
 /// Turns a request into features. `bytes` is the size of its body.
 ///
-/// Linear in the body, with sketches and phrases bounded to 32 KiB of each of the two texts they
+/// Linear in the body, with sketches and phrases bounded to 16 KiB of each of the two texts they
 /// are made of: the system prompt and the last user turn that holds text. In an agent's tool loop
 /// that turn stays the same, which is what keeps a loop from looking like novel questions.
 pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring) -> Prompt {

@@ -4,31 +4,50 @@ use crate::signal::sketch::words::{is_invisible, is_unspaced};
 
 /// Lower-case words without accents, one separator between them: a space inside a clause, a comma
 /// between clauses, a full stop between sentences. Characters that show nothing are gone; colons,
-/// angle brackets and slashes stay. Starts and ends with a full stop.
+/// brackets and slashes stay. Starts and ends with a full stop.
 pub(super) struct Normal {
     text: String,
+    /// Line breaks since the last character that shows.
+    breaks: u32,
 }
 
 impl Normal {
     pub(super) fn of(text: &str) -> Self {
-        let mut normal = Self { text: String::with_capacity(text.len() + 8) };
+        Self::around("", text).0
+    }
+
+    /// `before` and `after` in one, and where `after` starts.
+    pub(super) fn around(before: &str, after: &str) -> (Self, usize) {
+        let text = String::with_capacity(before.len() + after.len() + 8);
+        let mut normal = Self { text, breaks: 0 };
         normal.text.push('.');
-        let mut newlines = 0;
-        for c in text.chars().map(narrow) {
-            newlines =
-                if c == '\n' { newlines + 1 } else { newlines * u32::from(c.is_whitespace()) };
+        normal.read(before);
+        let at = normal.text.len();
+        normal.read(after);
+        normal.separate('.');
+        (normal, at)
+    }
+
+    fn read(&mut self, text: &str) {
+        for c in text.chars() {
+            if c.is_ascii_alphanumeric() {
+                self.text.push(c.to_ascii_lowercase());
+                self.breaks = 0;
+                continue;
+            }
+            let c = narrow(c);
+            self.breaks =
+                if c == '\n' { self.breaks + 1 } else { self.breaks * u32::from(c == ' ') };
             match c {
-                '\n' if newlines > 1 => normal.separate('.'),
-                '.' | '!' | '?' | '。' => normal.separate('.'),
-                ',' | ';' | '(' | ')' | '—' | '–' | '、' => normal.separate(','),
-                ':' | '<' | '>' | '/' | '[' | ']' => normal.mark(c),
+                '\n' if self.breaks > 1 => self.separate('.'),
+                '.' | '!' | '?' | '。' => self.separate('.'),
+                ',' | ';' | '(' | ')' | '—' | '–' | '、' => self.separate(','),
+                ':' | '<' | '>' | '/' | '[' | ']' => self.mark(c),
+                _ if c.is_alphanumeric() => self.letter(c),
                 _ if is_invisible(c) => {}
-                _ if c.is_alphanumeric() => normal.letter(c),
-                _ => normal.separate(' '),
+                _ => self.separate(' '),
             }
         }
-        normal.separate('.');
-        normal
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -38,10 +57,14 @@ impl Normal {
     /// Where a word, a mark or a character of an unspaced script starts.
     pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
         let mut after = true;
-        self.text.char_indices().filter_map(move |(at, c)| {
-            let start = after || !c.is_alphanumeric() || is_unspaced(c);
-            after = !c.is_alphanumeric() || is_unspaced(c);
-            (start && !is_separator(c)).then_some(at)
+        self.as_bytes().iter().enumerate().filter_map(move |(at, &byte)| {
+            let within = match byte {
+                0..0x80 => byte.is_ascii_alphanumeric(),
+                0x80..0xc0 => return None,
+                _ => !self.text[at..].starts_with(is_unspaced),
+            };
+            let start = std::mem::replace(&mut after, !within) || !within;
+            (start && !matches!(byte, b' ' | b',' | b'.')).then_some(at)
         })
     }
 
@@ -71,14 +94,13 @@ impl Normal {
 
     /// Of two separators in a row the stronger one stays.
     fn separate(&mut self, by: char) {
-        let strength = |c: char| [' ', ',', '.'].iter().position(|&s| s == c);
-        match self.text.chars().next_back().and_then(strength) {
-            None => self.text.push(by),
-            Some(before) if strength(by) > Some(before) => {
-                self.text.pop();
-                self.text.push(by);
-            }
-            Some(_) => {}
+        let strength = |c: u8| [b' ', b',', b'.'].iter().position(|&s| s == c);
+        let before = self.as_bytes().last().copied().and_then(strength);
+        if before.is_none() {
+            self.text.push(by);
+        } else if before < strength(by as u8) {
+            self.text.pop();
+            self.text.push(by);
         }
     }
 
@@ -108,10 +130,6 @@ impl Normal {
     fn before_space(&self) -> Option<char> {
         self.text.chars().rev().nth(1)
     }
-}
-
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | ',' | '.')
 }
 
 /// Full-width forms read as their ASCII twins.

@@ -111,10 +111,10 @@ pub(super) const PATTERNS: &[(&str, Mark)] = &[
     ("用中文推理", ThinksIn), ("用英文推理", ThinksIn), ("用英语推理", ThinksIn),
 ];
 
-const BUCKETS: usize = 256;
+const BUCKETS: usize = 2048;
 const NONE: u16 = u16::MAX;
 
-/// Patterns by their first two bytes: where each bucket's chain starts, and what follows each.
+/// Patterns by their first three bytes: where each bucket's chain starts, and what follows each.
 struct Chains {
     heads: [u16; BUCKETS],
     next: [u16; PATTERNS.len()],
@@ -132,17 +132,22 @@ static CHAINS: Chains = {
     chains
 };
 
-/// Latin words differ in their first two bytes, Chinese characters in their second and third.
+/// By the first three bytes: a Chinese character, or most of what tells Latin words apart. A comma
+/// counts as the space it may stand for.
 const fn bucket(text: &[u8], at: usize) -> usize {
-    let from = if text[at] < 0x80 || text.len() < at + 3 { at } else { at + 1 };
-    let second = if from + 1 < text.len() { text[from + 1] } else { 0 };
-    (text[from].wrapping_mul(29) ^ second) as usize % BUCKETS
+    let (mut packed, mut offset) = (0, 0);
+    while offset < 3 {
+        let byte = if text[at + offset] == b',' { b' ' } else { text[at + offset] };
+        packed = packed << 8 | byte as u32;
+        offset += 1;
+    }
+    (packed.wrapping_mul(0x9e37_79b1) >> 21) as usize % BUCKETS
 }
 
 /// The patterns that can start at byte `at`.
 pub(super) fn candidates(text: &[u8], at: usize) -> impl Iterator<Item = (&'static str, Mark)> {
     let chain = |pattern: u16| (pattern != NONE).then_some(pattern);
-    let first = chain(CHAINS.heads[bucket(text, at)]);
+    let first = text.get(at + 2).and_then(|_| chain(CHAINS.heads[bucket(text, at)]));
     std::iter::successors(first, move |&pattern| chain(CHAINS.next[usize::from(pattern)]))
         .map(|pattern| PATTERNS[usize::from(pattern)])
 }

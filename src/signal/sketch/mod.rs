@@ -31,7 +31,7 @@ pub struct Sketch([u32; SLOTS]);
 impl Sketch {
     /// The sketch of `text`, or none where it has fewer than [`MIN_STEMS`] different stems.
     ///
-    /// Reads at most 32 KiB, about 5 ns per byte. Of texts over 16 KiB only every other stem, chosen
+    /// Reads at most 16 KiB, about 5 ns per byte. Of texts over 8 KiB only every other stem, chosen
     /// by its hash, takes part: the same ones in every such text, so the index stays meaningful.
     pub fn of(text: &str, keyring: &Keyring) -> Option<Self> {
         let mut mins = Mins::default();

@@ -57,11 +57,8 @@ const fn slot_of(packed: u64) -> usize {
     (packed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize
 }
 
-pub(super) fn is_stop(word: &[u8]) -> bool {
-    if word.len() > 8 {
-        return false;
-    }
-    let packed = word.iter().rev().fold(0, |packed, &byte| packed << 8 | u64::from(byte));
+/// Whether a word of at most eight bytes, packed first byte lowest, is a stop word.
+pub(super) fn is_stop(packed: u64) -> bool {
     let mut place = slot_of(packed);
     while STOPS[place] != 0 {
         if STOPS[place] == packed {
@@ -72,24 +69,45 @@ pub(super) fn is_stop(word: &[u8]) -> bool {
     false
 }
 
-/// Endings that inflect, longest first: enough that "explained" and "explaining" meet. Wrongly
-/// merged words do no harm, a sketch compares sets.
-const ENDINGS: [&[u8]; 12] = [
-    b"fully", b"ments", b"ment", b"ness", b"edly", b"ings", b"ing", b"ies", b"ed", b"es", b"ly",
-    b"s",
-];
-
-/// The word without its ending: at least three bytes of ASCII stay.
+/// The word without its inflection, so that "explained" and "explaining" meet: at least three bytes
+/// stay. Wrongly merged words do no harm, a sketch compares sets.
 pub(super) fn stem(word: &[u8]) -> &[u8] {
-    let cut = |ending: &&&[u8]| word.ends_with(ending) && word.len() - ending.len() >= 3;
-    let keeps = word.ends_with(b"ss") || word[0].is_ascii_digit();
-    let ending = ENDINGS.iter().find(cut).filter(|_| !keeps);
-    let stem = &word[..word.len() - ending.map_or(0, |ending| ending.len())];
-    let trimmed = stem.strip_suffix(b"e").or_else(|| stem.strip_suffix(b"y")).unwrap_or(stem);
-    let doubled = |stem: &[u8]| matches!(stem, [.., a, b] if a == b && !b"aeiouls".contains(a) && a.is_ascii_alphabetic());
-    match trimmed {
-        _ if trimmed.len() < 3 => stem,
-        [rest @ .., _] if ending.is_some() && doubled(trimmed) => rest,
-        _ => trimmed,
+    let stem = without_ending(word);
+    let cut = stem.len() < word.len();
+    match stem {
+        [rest @ .., b'e' | b'y'] if rest.len() >= 3 => rest,
+        [rest @ .., a, b] if cut && a == b && rest.len() >= 2 && doubles(*a) => {
+            &stem[..rest.len() + 1]
+        }
+        _ => stem,
     }
+}
+
+/// Longest endings first.
+fn without_ending(word: &[u8]) -> &[u8] {
+    match word {
+        [rest @ .., b'n', b'e', b's', b's'] if rest.len() >= 3 => rest,
+        [.., b's', b's'] | [b'0'..=b'9', ..] => word,
+        [rest @ .., b'f', b'u', b'l', b'l', b'y']
+        | [rest @ .., b'm', b'e', b'n', b't', b's']
+        | [rest @ .., b'm', b'e', b'n', b't']
+        | [rest @ .., b'e', b'd', b'l', b'y']
+        | [rest @ .., b'i', b'n', b'g', b's']
+        | [rest @ .., b'i', b'n', b'g']
+        | [rest @ .., b'i', b'e', b's']
+        | [rest @ .., b'e', b'd']
+        | [rest @ .., b'e', b's']
+        | [rest @ .., b'l', b'y']
+        | [rest @ .., b's']
+            if rest.len() >= 3 =>
+        {
+            rest
+        }
+        _ => word,
+    }
+}
+
+/// Consonants that English doubles before an ending, as in "planned".
+fn doubles(byte: u8) -> bool {
+    byte.is_ascii_lowercase() && !b"aeiouls".contains(&byte)
 }

@@ -74,8 +74,8 @@ fn another_secret_gives_another_sketch() {
 #[test]
 fn long_texts_are_sampled_alike() {
     let long = |from: u32| (from..from + 4000).map(|n| format!("word{n} ")).collect::<String>();
-    let (a, b) = (sketch(&long(0)), sketch(&long(400)));
-    // Both ends shift by a tenth; the unread middle can't matter.
+    let (a, b) = (sketch(&long(0)), sketch(&long(150)));
+    // Head and tail shift by about a tenth; the unread middle can't matter.
     assert!(a.jaccard(&b) > 0.5, "{}", a.jaccard(&b));
     assert!(a.jaccard(&sketch(&long(50_000))) < 0.1);
 }
@@ -92,7 +92,10 @@ fn words_meet_in_their_stems() {
     ] {
         assert_eq!(stem::stem(a.as_bytes()), stem::stem(b.as_bytes()), "{a} {b}");
     }
-    assert!(stem::is_stop(b"the") && stem::is_stop(b"nicht") && !stem::is_stop(b"solve"));
+    let stops = |word: &[u8]| {
+        stem::is_stop(word.iter().rev().fold(0, |packed, &byte| packed << 8 | u64::from(byte)))
+    };
+    assert!(stops(b"the") && stops(b"nicht") && !stops(b"solve"));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use super::stem::{is_stop, stem};
 
 /// Texts up to this length, in bytes, are read whole.
-pub(super) const WHOLE: usize = 16 * 1024;
+pub(super) const WHOLE: usize = 8 * 1024;
 
 /// Of longer ones the head and the tail are read: instructions stand at either end of a document.
-const HEAD: usize = 24 * 1024;
-const TAIL: usize = 8 * 1024;
+const HEAD: usize = 12 * 1024;
+const TAIL: usize = 4 * 1024;
 
 /// Bytes of a word that count. Longer ones are encoded data, of which the start tells enough.
 const LONGEST: usize = 40;
@@ -75,24 +75,45 @@ impl Default for Word {
 
 impl Word {
     fn read(&mut self, text: &str, visit: &mut impl FnMut(&[u8])) {
-        for c in text.chars() {
-            if c.is_ascii() {
-                if c.is_ascii_alphanumeric() {
-                    self.last = None;
-                    self.push(c.to_ascii_lowercase());
-                } else {
-                    self.end(visit);
-                }
-            } else if is_unspaced(c) {
-                self.pair(c, visit);
-            } else if c.is_alphanumeric() {
-                self.last = None;
-                c.to_lowercase().for_each(|lower| self.push(lower));
-            } else if !is_invisible(c) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at].is_ascii_alphanumeric() {
+                let rest = &bytes[at..];
+                let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric());
+                let run = &rest[..end.unwrap_or(rest.len())];
+                self.push_ascii(run);
+                at += run.len();
+            } else if bytes[at].is_ascii() {
                 self.end(visit);
+                at += 1;
+            } else if let Some(c) = text[at..].chars().next() {
+                self.wide(c, visit);
+                at += c.len_utf8();
             }
         }
         self.end(visit);
+    }
+
+    fn wide(&mut self, c: char, visit: &mut impl FnMut(&[u8])) {
+        if is_unspaced(c) {
+            self.pair(c, visit);
+        } else if c.is_alphanumeric() {
+            self.last = None;
+            c.to_lowercase().for_each(|lower| self.push(lower));
+        } else if !is_invisible(c) {
+            self.end(visit);
+        }
+    }
+
+    fn push_ascii(&mut self, run: &[u8]) {
+        self.last = None;
+        let room = &mut self.bytes[self.len..];
+        let fits = run.len().min(room.len());
+        for (place, byte) in room.iter_mut().zip(run) {
+            *place = byte.to_ascii_lowercase();
+        }
+        self.len += fits;
     }
 
     fn push(&mut self, c: char) {
@@ -103,10 +124,16 @@ impl Word {
 
     fn end(&mut self, visit: &mut impl FnMut(&[u8])) {
         self.last = None;
-        let word = &self.bytes[..std::mem::take(&mut self.len)];
-        if word.len() > 1 && !is_stop(word) {
-            visit(stem(word));
+        let len = std::mem::take(&mut self.len);
+        if len > 1 && !(len <= 8 && is_stop(self.packed(len))) {
+            visit(stem(&self.bytes[..len]));
         }
+    }
+
+    /// The word's first bytes, at most eight, as [`is_stop`] wants them.
+    fn packed(&self, len: usize) -> u64 {
+        let whole = self.bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+        whole & (u64::MAX >> (64 - 8 * len.clamp(1, 8)))
     }
 
     fn pair(&mut self, c: char, visit: &mut impl FnMut(&[u8])) {
