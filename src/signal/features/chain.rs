@@ -1,7 +1,7 @@
 //! Prefix chains: one number for a conversation up to a turn, the same whoever resends it.
 //!
-//! A chain folds turn by turn. The system prompt is no part of it, as many clients write the time
-//! or a request's number into it. What clients change when they resend a conversation stays out of it:
+//! A chain folds turn by turn. The system prompt is no part of it: many clients write the time or a
+//! request's number into it. What else clients change on resending a conversation stays out too:
 //! thinking (stripped), white space at the ends of texts, how an answer's text is cut into blocks,
 //! and the spelling of tool arguments (JSON is written anew). An assistant turn counts as the text
 //! it says; only when it says nothing, as the tool calls it makes.
