@@ -25,7 +25,14 @@ pub(super) struct Wire<T> {
     reading: Option<Reading>,
     writing: Alarm,
     stall: Duration,
+    /// Bytes thrown away since our side was closed.
+    discarded: Option<usize>,
 }
+
+/// How long, and for how many bytes, a client may go on sending after our side was closed. To close
+/// a socket that holds unread bytes resets it, and the reset would overtake a refusal.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
 
 /// Deadlines of HTTP/1.1 heads.
 #[derive(Debug)]
@@ -55,7 +62,7 @@ struct Alarm {
 
 impl<T> Wire<T> {
     pub(super) fn new(io: T, prefix: Bytes, stall: Duration) -> Self {
-        Self { io, prefix, reading: None, writing: Alarm::default(), stall }
+        Self { io, prefix, reading: None, writing: Alarm::default(), stall, discarded: None }
     }
 
     /// Puts heads under deadlines; the first head's begins now.
@@ -156,7 +163,26 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+impl<T: AsyncRead + Unpin> Wire<T> {
+    /// Ready once the client has closed its side too, or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, mut discarded: usize) -> Poll<()> {
+        let mut sink = [0; 4096];
+        while discarded < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut sink);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => discarded += buf.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    self.discarded = Some(discarded);
+                    return if self.writing.rang(cx) { Poll::Ready(()) } else { Poll::Pending };
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -183,15 +209,25 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.discarded.is_some() {
+            // Closed: the alarm is the lingering's now.
+            return Poll::Ready(Ok(()));
+        }
         let poll = Pin::new(&mut this.io).poll_flush(cx);
         this.writing.bound(cx, poll, this.stall)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let poll = Pin::new(&mut this.io).poll_shutdown(cx);
-        ready!(this.writing.bound(cx, poll, this.stall))?;
-        Poll::Ready(Ok(()))
+        if this.discarded.is_none() {
+            let poll = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.writing.bound(cx, poll, this.stall))?;
+            if this.reading.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            this.writing.set(LINGER);
+        }
+        this.poll_linger(cx, this.discarded.unwrap_or_default()).map(Ok)
     }
 }
 
@@ -264,5 +300,19 @@ mod tests {
         let start = Instant::now();
         let cut = wire.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!((cut.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_takes_in_what_is_still_being_sent_but_not_for_ever() {
+        let (mut client, server) = duplex(64);
+        let mut wire = wire(server, b"", &Arc::default());
+        let start = Instant::now();
+        let sending = tokio::spawn(async move {
+            client.write_all(&[0; 1000]).await.unwrap();
+            client
+        });
+        wire.shutdown().await.unwrap();
+        let _still_open = sending.await.unwrap();
+        assert_eq!(start.elapsed(), LINGER);
     }
 }

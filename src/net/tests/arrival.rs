@@ -142,3 +142,31 @@ async fn the_client_is_who_a_listed_balancer_says() {
     let stranger = Proxy::start(settings, to(&endpoint));
     assert_eq!(stranger.ask(&[&text, GET].concat()).await, "", "from a stranger");
 }
+
+#[tokio::test]
+async fn a_body_that_turns_out_broken_is_the_clients_fault() {
+    let endpoint = listener().await;
+    let proxy = Proxy::before(&endpoint).await;
+    let mut client = proxy.client().await;
+    let begun = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n";
+    client.write_all(begun).await.unwrap();
+    let mut served = accept(&endpoint).await;
+    until(&mut served, "one\r\n").await;
+    client.write_all(b"0x3\r\ntwo\r\n0\r\n\r\n").await.unwrap();
+    let got = to_end(&mut client).await;
+    assert!(got.starts_with("HTTP/1.1 400"), "{got:?}");
+    assert!(!to_end(&mut served).await.contains("0\r\n\r\n"), "the endpoint sees it cut");
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let endpoint = listener().await;
+    let proxy = Proxy::before(&endpoint).await;
+    let mut client = proxy.client().await;
+    let length = 4 << 20;
+    let head = format!("TRACE / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    within(client.write_all(&vec![b'x'; length])).await.unwrap();
+    let got = until(&mut client, "\r\n\r\n").await;
+    assert!(got.starts_with("HTTP/1.1 405"), "{got:?}");
+}

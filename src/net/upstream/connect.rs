@@ -1,6 +1,8 @@
 //! New connections to one endpoint.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
@@ -11,7 +13,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::settings::{Settings, Url};
@@ -39,11 +41,29 @@ pub(super) enum Fresh<B> {
 pub(super) struct Exclusive<B> {
     pub(super) sender: http1::SendRequest<B>,
     task: AbortHandle,
+    made: Instant,
+    /// Milliseconds after `made` at which the exchange under way is overdue.
+    due: Arc<AtomicU64>,
 }
+
+/// How often a connection looks whether its exchange is overdue. Bodies keep their deadlines
+/// themselves, but only while somebody reads them.
+const LOOK: Duration = Duration::from_secs(30);
 
 impl<B> Drop for Exclusive<B> {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl<B> Exclusive<B> {
+    /// An exchange begins, and may take this long in all.
+    pub(super) fn begin(&self, limit: Duration) {
+        self.due.store(millis(self.made.elapsed().saturating_add(limit)), Ordering::Relaxed);
+    }
+
+    pub(super) fn rest(&self) {
+        self.due.store(u64::MAX, Ordering::Relaxed);
     }
 }
 
@@ -96,7 +116,27 @@ impl Connector {
         }
         let (sender, connection) =
             http1::Builder::new().max_buf_size(max_buf).handshake(io).await?;
-        let task = tokio::spawn(connection.with_upgrades()).abort_handle();
-        Ok(Fresh::Http1(Exclusive { sender, task }))
+        let (made, due) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
+        let overdue = overdue(made, Arc::clone(&due));
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                _told_to_the_sender = connection.with_upgrades() => {}
+                () = overdue => {}
+            }
+        });
+        Ok(Fresh::Http1(Exclusive { sender, task: task.abort_handle(), made, due }))
     }
+}
+
+async fn overdue(made: Instant, due: Arc<AtomicU64>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if millis(made.elapsed()) >= due.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -92,6 +92,10 @@ where
             Some(line) => (line, true),
             None => self.make(fresh).await?,
         };
+        if let Line::Http1(connection) = &line {
+            let deadlines = &self.connector.settings.deadlines;
+            connection.begin(deadlines.first_answer() + deadlines.total());
+        }
         Ok(Lease { line, pool: Arc::clone(self), used, _place: place })
     }
 
@@ -153,6 +157,7 @@ where
             idle.drain(..stale);
         }
         if idle.len() < settings.max_idle && !connection.sender.is_closed() {
+            connection.rest();
             idle.push(Idle { connection, since: Instant::now() });
         }
     }
