@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::telemetry::Telemetry;
 pub(super) struct Activity {
     under_way: AtomicUsize,
     begun: AtomicU64,
+    /// The head that was just read must be refused, for what hyper does not tell of it.
+    doubtful: AtomicBool,
     /// One waiter at most: the connection's own task.
     changed: Notify,
 }
@@ -42,6 +44,15 @@ impl Activity {
     /// Exchanges begun so far: tells a quick one from none at all.
     pub(super) fn begun(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the head at hand is in doubt. Asked once per exchange.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.doubtful.swap(false, Ordering::Relaxed)
     }
 
     /// Resolves when nothing has been under way for `limit`.

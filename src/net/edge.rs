@@ -48,7 +48,11 @@ impl<S: App> Edge<S> {
     ) -> Result<Response<Answer<S::Answer>>, Infallible> {
         let under_way = self.hold.activity().enter();
         let (mut head, body) = request.into_parts();
-        let answer = match strict::admit(&mut head, &self.rules.settings.limits) {
+        let admitted = match self.hold.activity().take_doubt() {
+            true => Err(Reason::BadRequest),
+            false => strict::admit(&mut head, &self.rules.settings.limits),
+        };
+        let answer = match admitted {
             Ok(()) => {
                 self.introduce(&mut head);
                 let answer = self.app.oneshot(Request::from_parts(head, body)).await?;

@@ -13,6 +13,7 @@ mod connection;
 mod edge;
 mod headers;
 mod proxy;
+mod scan;
 mod settings;
 mod sniff;
 mod strict;

@@ -1,8 +1,7 @@
 //! What must hold of a request before anybody reads it: one meaning for every server behind.
 //!
-//! hyper has already refused bad lengths, bad tokens and `transfer-encoding` in HTTP/1.0. Where a
-//! request has both `content-length` and `transfer-encoding` it keeps only the latter and closes
-//! after the answer. It also drops a target's fragment, so none is ever forwarded.
+//! hyper has already refused bad lengths, bad tokens and `transfer-encoding` in HTTP/1.0. What it
+//! hides of a head, `scan` has seen before.
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,

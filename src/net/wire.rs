@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::Activity;
+use super::scan::Scan;
 
 /// An IO that first replays what was read before, then reads on.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Reading {
     phase: Phase,
     seen: u64,
     alarm: Alarm,
+    scan: Scan,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +77,7 @@ impl Reading {
     pub(super) fn new(activity: Arc<Activity>, head: Duration, keep_alive: Duration) -> Self {
         let mut alarm = Alarm::default();
         alarm.set(head);
-        Self { activity, head, keep_alive, phase: Phase::Head, seen: 0, alarm }
+        Self { activity, head, keep_alive, phase: Phase::Head, seen: 0, alarm, scan: Scan::new() }
     }
 
     fn before(&mut self) {
@@ -88,10 +90,14 @@ impl Reading {
         if self.phase == Phase::Exchange && self.activity.is_idle() {
             self.phase = Phase::Waiting;
             self.alarm.set(self.keep_alive);
+            self.scan.next();
         }
     }
 
-    fn arrived(&mut self) {
+    fn arrived(&mut self, bytes: &[u8]) {
+        if self.scan.feed(bytes) {
+            self.activity.doubt();
+        }
         if self.phase == Phase::Waiting {
             self.phase = Phase::Head;
             self.alarm.set(self.head);
@@ -141,8 +147,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         let this = self.get_mut();
         if !this.prefix.is_empty() {
             let taken = this.prefix.len().min(buf.remaining());
-            buf.put_slice(&this.prefix[..taken]);
-            this.prefix.advance(taken);
+            let bytes = this.prefix.split_to(taken);
+            buf.put_slice(&bytes);
+            if let Some(reading) = &mut this.reading {
+                reading.arrived(&bytes);
+            }
             return Poll::Ready(Ok(()));
         }
         let Some(reading) = &mut this.reading else {
@@ -151,8 +160,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         reading.before();
         let filled = buf.filled().len();
         if let Poll::Ready(done) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            if buf.filled().len() > filled {
-                reading.arrived();
+            let bytes = &buf.filled()[filled..];
+            if !bytes.is_empty() {
+                reading.arrived(bytes);
             }
             return Poll::Ready(done);
         }
