@@ -76,6 +76,8 @@ impl Door {
         let deadline = Instant::now() + settings.deadlines.first_byte();
         let mut seen = BytesMut::new();
         let address = self.address(&mut socket, &mut seen, from, deadline).await?;
+        // On a socket for both families IPv4 comes in disguise.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let peer = Peer { address, tls: self.tls.is_some() };
         let edge = Edge { app, peer, hold, rules: Arc::clone(&self.rules) };
         let Some(acceptor) = &self.tls else {

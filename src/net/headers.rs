@@ -109,7 +109,7 @@ fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn introduce(headers: &mut HeaderMap, hop: Hop) {
-    let address = hop.peer.address.ip().to_canonical();
+    let address = hop.peer.address.ip();
     let proto = if hop.peer.tls { "https" } else { "http" };
     let host = headers.get(HOST).cloned();
     extend(headers, X_FORWARDED_FOR, &address.to_string());

@@ -107,8 +107,8 @@ where
         let mut shared = lock(&self.shared);
         shared.retain(|shared| !shared.sender.is_closed());
         // The pool itself holds one clone.
-        let free = shared.iter().find(|shared| Arc::strong_count(&shared.streams) <= most)?;
-        Some(free.line())
+        let free = shared.iter().find(|shared| Arc::strong_count(&shared.streams) <= most);
+        free.map(Shared::line)
     }
 
     fn idle(&self) -> Option<Exclusive<B>> {

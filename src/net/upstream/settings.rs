@@ -29,7 +29,8 @@ pub struct Settings {
     pub max_idle: usize,
     /// Exchanges under way per endpoint and worker: connections on HTTP/1.1, streams on HTTP/2.
     pub max_connections: usize,
-    /// Streams on one HTTP/2 connection before another is opened.
+    /// Streams on one HTTP/2 connection before another is opened. More than the endpoint allows
+    /// wait for each other.
     pub h2_streams_per_connection: usize,
     /// Bytes buffered per direction of a connection; at least 8192.
     pub max_buf_bytes: usize,
