@@ -8,5 +8,7 @@ use crate::signal;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// From the file's own `[signals]`.
+    #[serde(skip)]
     pub signals: signal::Settings,
 }

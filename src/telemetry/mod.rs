@@ -3,6 +3,9 @@
 mod metrics;
 
 pub use self::metrics::{FailOpen, Metrics, Stage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::engine::Verdict;
 use crate::signal::{Ask, Exchange};
 
@@ -23,3 +26,7 @@ impl Decisions {
 
     pub fn ended(&self, _exchange: &Exchange) {}
 }
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {}
