@@ -84,7 +84,9 @@ impl Config {
 
     /// The engine's knobs with every signal's in them.
     pub fn engine(&self) -> engine::Settings {
-        engine::Settings { signals: self.signals.clone(), ..self.engine.clone() }
+        let mut engine = self.engine.clone();
+        engine.signals = self.signals.clone();
+        engine
     }
 }
 

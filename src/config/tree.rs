@@ -36,14 +36,19 @@ impl<'i> Tree<'i> {
         Config::deserialize(Deserializer::from(self.0.clone()))
     }
 
-    /// Puts the environment's values in the place of `${NAME}`.
+    /// Puts the environment's values in the place of `${NAME}`. Makes a string of a date too, since
+    /// TOML's own dates mean nothing to the types that read them.
     pub(super) fn expand(&mut self, env: Environment<'_>) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         each_value(self.0.get_mut(), &mut |value| {
             let span = value.span();
-            let DeValue::String(text) = value.get_mut() else { return };
-            match expand(text, env) {
-                Ok(Some(expanded)) => *text = DeString::Owned(expanded),
+            let expanded = match value.get_ref() {
+                DeValue::String(text) => expand(text, env),
+                DeValue::Datetime(time) => Ok(Some(time.to_string())),
+                _ => return,
+            };
+            match expanded {
+                Ok(Some(text)) => *value.get_mut() = DeValue::String(DeString::Owned(text)),
                 Ok(None) => {}
                 Err(why) => mistakes.push(Mistake::new(span, why.to_string())),
             }

@@ -42,10 +42,10 @@ impl FromStr for Upstream {
 
     fn from_str(url: &str) -> Result<Self, NotAnUpstream> {
         let no = |why| NotAnUpstream { url: url.to_owned(), why };
-        let uri: Uri = url.parse().map_err(|_| no("it is not a URL"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(no("it has to begin with http:// or https://"));
         }
+        let uri: Uri = url.parse().map_err(|_| no("it is not a URL"))?;
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.contains('@') {
             return Err(no("credentials don't belong in it"));
