@@ -66,3 +66,43 @@ impl Keyring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_differ_by_tenant_source_key_and_secret() {
+        let keyring = Keyring::new([1; 32]);
+        let id = keyring.account("a", "key", b"k");
+        assert_eq!(keyring.clone().account("a", "key", b"k"), id);
+        for other in [
+            keyring.account("b", "key", b"k"),
+            keyring.account("a", "jwt:sub", b"k"),
+            keyring.account("a", "key", b"l"),
+            keyring.account("ak", "ey", b"k"),
+            Keyring::new([2; 32]).account("a", "key", b"k"),
+        ] {
+            assert_ne!(other, id);
+        }
+        assert_eq!(id.to_string().parse::<AccountId>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_egress_is_a_network_and_mapped_addresses_are_ipv4() {
+        let egress = |text: &str| Keyring::new([1; 32]).egress(text.parse().unwrap());
+        assert_eq!(egress("1.2.3.4"), egress("1.2.3.250"));
+        assert_eq!(egress("1.2.3.4"), egress("::ffff:1.2.3.9"));
+        assert_ne!(egress("1.2.3.4"), egress("1.2.4.4"));
+        assert_eq!(egress("2001:db8:1:2::3"), egress("2001:db8:1:9::"));
+        assert_ne!(egress("2001:db8:1::"), egress("2001:db8:2::"));
+    }
+
+    #[test]
+    fn texts_are_hashed_with_the_deployments_seed() {
+        let (one, two) = (Keyring::new([1; 32]), Keyring::new([2; 32]));
+        assert_eq!(one.text(b"hello"), one.clone().text(b"hello"));
+        assert_ne!(one.text(b"hello"), two.text(b"hello"));
+        assert_ne!(one.tag("a", b"x"), one.tag("b", b"x"));
+    }
+}

@@ -2,8 +2,17 @@
 //!
 //! Keys and addresses go in; keyed hashes come out. Nothing here keeps a key.
 
+mod account;
+mod address;
+mod client;
+mod credential;
+mod encoding;
+mod identifier;
+#[cfg(feature = "proxy")]
+mod jwt;
 mod keyring;
 mod settings;
+mod tenant;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +21,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::account::KeyTexts;
+pub use self::identifier::Identifier;
 pub use self::keyring::Keyring;
-pub use self::settings::Settings;
+pub use self::settings::{
+    AccountSource, AddressHeader, Anonymous, HeaderRule, HeaderSource, Invalid, JwtSource,
+    Settings, TenantRule,
+};
 
 /// One billing identity at one tenant: a keyed hash of its credential, claim or trusted header.
 ///
@@ -98,25 +112,6 @@ pub enum Unidentified {
     NoTenant,
     #[error("the credential can't be verified")]
     BadCredential,
-}
-
-/// Tells who calls, by the operator's settings.
-#[derive(Debug)]
-pub struct Identifier {}
-
-impl Identifier {
-    pub fn new(_settings: &Settings, _keyring: Keyring) -> Result<Self, settings::Invalid> {
-        todo!()
-    }
-
-    /// Reads the head of a request only. Constant time in the value of keys; keeps none.
-    pub fn identify(
-        &self,
-        _head: &http::request::Parts,
-        _peer: Peer,
-    ) -> Result<Identity, Unidentified> {
-        todo!()
-    }
 }
 
 impl TenantName {
