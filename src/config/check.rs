@@ -1,10 +1,12 @@
 //! What can only be seen once the file is typed: values against each other and across rooms.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use super::mistake::Mistake;
 use super::tree::Tree;
 use super::{Config, Upstream};
+use crate::identity::{Identifier, Keyring};
 use crate::policy::{Fault, Gravity, check_weight};
 use crate::signal::CATALOGUE;
 use crate::time::Timestamp;
@@ -12,29 +14,56 @@ use crate::time::Timestamp;
 pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mistake> {
     let mut found = Vec::new();
     found.extend(addresses(config, tree));
-    if config.mode.is_some() && config.policy.mode.is_some() {
-        let span = tree.span(&["policy", "mode"]);
-        found.push(Mistake::new(span, "`mode` says this already, at the top of the file"));
-    }
+    found.extend(said_twice(tree));
     found.extend(policy(config, tree, now));
     found.extend(signals(config, tree));
+    found.extend(identity(config, tree));
     found.extend(unselectable(config, tree));
     found
 }
 
+/// Keys at the top of the file that are short for another one.
+const SHORT: [(&str, &[&str]); 3] = [
+    ("mode", &["policy", "mode"]),
+    ("listen", &["net", "listen"]),
+    ("admin", &["telemetry", "admin", "listen"]),
+];
+
+fn said_twice(tree: &Tree<'_>) -> Vec<Mistake> {
+    let both = SHORT.iter().filter(|(short, long)| tree.has(&[short]) && tree.has(long));
+    let mistake = |(short, long): &(&str, &[&str])| {
+        let message = format!("`{short}` says this already, at the top of the file");
+        Mistake::new(tree.span(long), message)
+    };
+    both.map(mistake).collect()
+}
+
 fn addresses(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
-    if config.listen == config.admin && config.listen.port() != 0 {
-        let message = format!("callers and operators can't share {}", config.admin);
-        return Some(Mistake::new(tree.span(&["admin"]), message));
+    let (listen, admin) = (config.net().listen, config.telemetry().admin.listen);
+    if admin.port() != 0 && listen.contains(&admin) {
+        let message = format!("callers and operators can't share {admin}");
+        let key = if tree.has(&["admin"]) { "admin" } else { "listen" };
+        return Some(Mistake::new(tree.span(&[key]), message));
     }
     let itself = |upstream: &Upstream| {
         let host = upstream.host().trim_matches(['[', ']']);
-        let local = host == "localhost" || host.parse() == Ok(config.listen.ip());
-        local && upstream.port() == config.listen.port()
+        let host = if host == "localhost" { "127.0.0.1" } else { host };
+        let address = host.parse().map(|ip: IpAddr| SocketAddr::from((ip, upstream.port())));
+        address.is_ok_and(|address| listen.contains(&address))
     };
     let upstream = config.upstream.as_ref().filter(|upstream| itself(upstream))?;
     let message = format!("{upstream} is where this proxy listens: it would forward to itself");
     Some(Mistake::new(tree.span(&["upstream"]), message))
+}
+
+/// What the identity room refuses. Its settings are checked as a whole: no key is to blame alone.
+fn identity(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
+    // Any secret will do: nobody is identified here.
+    let keyring = Keyring::new([0; 32]);
+    let made = config.key_texts().and_then(|texts| {
+        Identifier::with_keys(&config.identity, keyring, &texts).map_err(|why| why.to_string())
+    });
+    made.err().map(|why| Mistake::new(tree.span(&["identity"]), why))
 }
 
 fn policy(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mistake> {

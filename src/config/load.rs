@@ -36,7 +36,7 @@ pub fn load(path: &Path, env: Environment<'_>, now: Timestamp) -> Result<Loaded,
     Ok(parse(&path.display().to_string(), &text, env, now)?)
 }
 
-/// Reads the text of a file. `file` is the name it is reported under, `now` tells which allowances
+/// Reads the text of a file, and the key files that it names. `file` is the name it is reported under, `now` tells which allowances
 /// have ended.
 pub fn parse(
     file: &str,

@@ -13,7 +13,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -28,15 +28,16 @@ use crate::policy::{Mode, Tenant, TenantSettings};
 use crate::{engine, guard, identity, net, policy, signal, telemetry};
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The inference endpoint, e.g. `http://127.0.0.1:8000`. `--upstream` goes before it.
     pub upstream: Option<Upstream>,
-    /// Where callers connect.
-    pub listen: SocketAddr,
-    /// Where operators connect: metrics, health, reload. Keep it private.
-    pub admin: SocketAddr,
+    /// Where callers connect. Short for `net.listen` with one address.
+    pub listen: Option<SocketAddr>,
+    /// Where operators connect: metrics, health. Keep it private. Short for
+    /// `telemetry.admin.listen`.
+    pub admin: Option<SocketAddr>,
     /// A file of 64 hex digits: the deployment's secret, from which every pseudonym is made.
     pub secret_file: Option<PathBuf>,
     /// Short for `policy.mode`.
@@ -53,27 +54,6 @@ pub struct Config {
     pub telemetry: telemetry::Settings,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Self {
-            upstream: None,
-            listen: local(8080),
-            admin: local(9090),
-            secret_file: None,
-            mode: None,
-            policy: TenantSettings::default(),
-            tenants: Vec::new(),
-            identity: identity::Settings::default(),
-            signals: signal::Settings::default(),
-            engine: engine::Settings::default(),
-            guard: guard::Settings::default(),
-            net: net::Settings::default(),
-            telemetry: telemetry::Settings::default(),
-        }
-    }
-}
-
 impl Config {
     /// Defaults and tenants as the policy room takes them.
     pub fn policy(&self) -> policy::Settings {
@@ -87,6 +67,33 @@ impl Config {
         let mut engine = self.engine.clone();
         engine.signals = self.signals.clone();
         engine
+    }
+
+    /// The listener's knobs, with `listen` laid over them.
+    pub fn net(&self) -> net::Settings {
+        let mut net = self.net.clone();
+        if let Some(listen) = self.listen {
+            net.listen = vec![listen];
+        }
+        net
+    }
+
+    /// What is reported and where, with `admin` laid over it.
+    pub fn telemetry(&self) -> telemetry::Settings {
+        let mut telemetry = self.telemetry.clone();
+        if let Some(admin) = self.admin {
+            telemetry.admin.listen = admin;
+        }
+        telemetry
+    }
+
+    /// What the key files that `[identity]` names hold. Blocks on the disk.
+    pub fn key_texts(&self) -> Result<identity::KeyTexts, String> {
+        let read = |path: &std::path::Path| match std::fs::read(path) {
+            Ok(text) => Ok((path.to_owned(), text.into())),
+            Err(why) => Err(format!("can't read {}: {why}", path.display())),
+        };
+        self.identity.key_files().map(read).collect()
     }
 }
 

@@ -168,11 +168,9 @@ fn report(changed: &Changed) {
 fn at_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changes = [
         ("upstream", old.upstream != new.upstream),
-        ("listen", old.listen != new.listen),
-        ("admin", old.admin != new.admin),
         ("secret_file", old.secret_file != new.secret_file),
-        ("net", old.net != new.net),
-        ("telemetry", old.telemetry != new.telemetry),
+        ("net", old.net() != new.net()),
+        ("telemetry", old.telemetry() != new.telemetry()),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -110,7 +110,7 @@ async fn a_broken_file_is_refused_once_and_a_mended_one_taken() {
     assert!(matches!(reload.look(false), Reloaded::Unchanged));
     std::fs::write(file.path(), "mode = \"enforce\"\nlisten = \"127.0.0.1:81\"").unwrap();
     let Reloaded::Changed(changed) = reload.look(false) else { panic!("not taken") };
-    assert_eq!(changed.at_restart, ["listen"]);
+    assert_eq!(changed.at_restart, ["net"]);
     reload.keep(changed.config);
     std::fs::remove_file(file.path()).unwrap();
     assert!(matches!(reload.look(false), Reloaded::Refused(Refused::Unreadable { .. })));

@@ -91,6 +91,10 @@ impl<'i> Tree<'i> {
         }
     }
 
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        self.at(path).is_some()
+    }
+
     fn at(&self, path: &[&str]) -> Option<&DeValue<'i>> {
         let (first, rest) = path.split_first()?;
         let mut value = self.0.get_ref().get(*first)?.get_ref();

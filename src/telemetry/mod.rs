@@ -29,4 +29,19 @@ impl Decisions {
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {}
+pub struct Settings {
+    pub admin: Admin,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    #[schemars(with = "String")]
+    pub listen: std::net::SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: (std::net::Ipv4Addr::LOCALHOST, 9090).into() }
+    }
+}

@@ -1,0 +1,131 @@
+//! What goes on beside the traffic: ticks, reloads, signals. On a thread of its own, so that
+//! nothing here takes time from an exchange.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use stillguard::config::{self, Changed, Config, Reload};
+use stillguard::guard::Shared;
+use stillguard::policy::Policies;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Control {
+    pub(super) shared: Arc<Shared>,
+    /// The file, and what it said when it was read: without the command line's words.
+    pub(super) watched: Option<(PathBuf, Config)>,
+    /// Cancelled on a signal: the listener closes and exchanges are let run out.
+    pub(super) stop: CancellationToken,
+    pub(super) admin: TcpListener,
+}
+
+pub(super) struct Running {
+    thread: JoinHandle<()>,
+    done: CancellationToken,
+}
+
+impl Control {
+    pub(super) fn start(self) -> anyhow::Result<Running> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("can't start the control runtime")?;
+        let done = CancellationToken::new();
+        let until = done.clone();
+        let work = move || {
+            // Should this thread end early, traffic is drained rather than left unattended.
+            let _stop = self.stop.clone().drop_guard();
+            if let Err(why) = runtime.block_on(self.run(until)) {
+                tracing::error!("control ended: {why:#}");
+            }
+        };
+        let thread = std::thread::Builder::new().name("control".into()).spawn(work);
+        Ok(Running { thread: thread.context("can't start the control thread")?, done })
+    }
+
+    async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
+        let Self { shared, watched, stop, admin: _admin } = self;
+        let following = follow(Arc::clone(&shared), watched, done.clone());
+        tokio::try_join!(tick(&shared, &done), following, obey(&stop, &done))?;
+        Ok(())
+    }
+}
+
+impl Running {
+    /// To be called once the traffic has ended.
+    pub(super) fn finish(self) {
+        self.done.cancel();
+        if self.thread.join().is_err() {
+            tracing::error!("the control thread panicked");
+        }
+    }
+}
+
+/// Lets the engine forget, once a second.
+async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = done.cancelled() => return Ok(()),
+            _ = seconds.tick() => shared.engine.tick(shared.clock.now()),
+        }
+    }
+}
+
+/// Takes over what changes in the file.
+async fn follow(
+    shared: Arc<Shared>,
+    watched: Option<(PathBuf, Config)>,
+    done: CancellationToken,
+) -> anyhow::Result<()> {
+    let Some((path, in_force)) = watched else {
+        return ignore_hangups(done).await;
+    };
+    let reload = Reload::new(path, in_force, shared.clock, &config::process_environment);
+    let telemetry = Arc::clone(&shared.telemetry);
+    let apply = move |changed: &Changed| apply(&shared, &changed.config);
+    config::watch(reload, telemetry, done, apply).await.context("can't follow the file")
+}
+
+/// Without a file, a hangup has nothing to reload; untaken, it would end the process.
+async fn ignore_hangups(done: CancellationToken) -> anyhow::Result<()> {
+    let _hangup = signal(SignalKind::hangup())?;
+    done.cancelled().await;
+    Ok(())
+}
+
+/// All or nothing: what can fail comes first.
+fn apply(shared: &Shared, config: &Config) -> Result<(), String> {
+    let identifier = super::identifier(config, &shared.keyring)?;
+    shared.identifier.store(Arc::new(identifier));
+    shared.settings.store(Arc::new(config.guard.clone()));
+    shared.engine.reload(config.engine(), Policies::from(&config.policy()));
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends the process at once.
+async fn obey(stop: &CancellationToken, done: &CancellationToken) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        () = done.cancelled() => return Ok(()),
+        () = either(&mut term, &mut interrupt) => {}
+    }
+    tracing::info!("draining: exchanges under way are finished, a second signal cuts them");
+    stop.cancel();
+    tokio::select! {
+        () = done.cancelled() => Ok(()),
+        () = either(&mut term, &mut interrupt) => std::process::exit(130),
+    }
+}
+
+async fn either(term: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
