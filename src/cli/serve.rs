@@ -5,16 +5,17 @@ mod control;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::Args;
-use stillguard::config::{Config, Upstream};
+use stillguard::config::{Config, Upstream, process_environment};
 use stillguard::engine::Engine;
 use stillguard::guard::{GuardLayer, Shared};
 use stillguard::identity::{Identifier, Keyring};
 use stillguard::policy::Policies;
-use stillguard::telemetry::Telemetry;
+use stillguard::telemetry::{AdminState, Telemetry, log_panics, start_logging};
 use stillguard::time::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -42,16 +43,33 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
     let upstream = config.upstream.clone().ok_or_else(|| Failure::Mistakes(NO_UPSTREAM.into()))?;
+    start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
     let server = bind(&config, &shared)?;
     greet(&server, &admin, &upstream, &config).context("can't tell the addresses")?;
     let stop = CancellationToken::new();
+    let hosts = config.telemetry().admin.hosts;
+    let state = Arc::new(AdminState::new(Arc::clone(&shared.telemetry), hosts));
     let watched = options.config.clone().map(|path| (path, file));
-    let control = Control { shared, watched, stop: stop.clone(), admin }.start()?;
+    let control = Control { shared: Arc::clone(&shared), watched, state, stop: stop.clone() };
+    let running = control.start(admin)?;
     let served = server.run(stop).context("the listener failed");
-    control.finish();
+    running.finish();
+    if !shared.telemetry.decisions.flush(LAST_LINES) {
+        tracing::warn!("the decision log's last lines were not written in time");
+    }
     Ok(served?)
+}
+
+/// How long the decision log may take to write what is left at the end.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let level = process_environment("STILLGUARD_LOG");
+    start_logging(&config.telemetry().log, level.as_deref())?;
+    log_panics();
+    Ok(())
 }
 
 const NO_UPSTREAM: &str = "no upstream: where is the inference endpoint? Say --upstream URL, \
@@ -73,8 +91,8 @@ fn shared(config: &Config) -> Result<Shared, Failure> {
     let secret = match secret::configured(config)? {
         Some(secret) => secret,
         None => {
-            eprintln!(
-                "warning: no secret_file and no STILLGUARD_SECRET: account ids change at every start"
+            tracing::warn!(
+                "no secret_file, no STILLGUARD_SECRET: account ids change at every start"
             );
             secret::random()?
         }
@@ -82,11 +100,14 @@ fn shared(config: &Config) -> Result<Shared, Failure> {
     let keyring = Keyring::new(*secret);
     let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
     let policies = Policies::from(&config.policy());
+    let tenants: Vec<_> = policies.iter().map(|policy| policy.tenant.clone()).collect();
+    let telemetry = Telemetry::start(&config.telemetry(), &tenants);
+    let telemetry = telemetry.context("can't start the decision log")?;
     Ok(Shared {
         settings: ArcSwap::from_pointee(config.guard.clone()),
         identifier: ArcSwap::from_pointee(identifier),
         engine: Arc::new(Engine::new(config.engine(), policies)),
-        telemetry: Arc::new(Telemetry::default()),
+        telemetry: Arc::new(telemetry),
         keyring,
         clock: Clock::start(),
     })

@@ -2,24 +2,55 @@
 //!
 //! Three verbs: [`Engine::assess`] before forwarding, [`Engine::learn`] after the answer's body has
 //! ended, [`Engine::tick`] once a second of event time, the only place where memory expires.
+//!
+//! Locks: an account's own lock is taken first, index shards inside it; indexes never reach back
+//! into accounts, so the order can't be inverted.
 
+mod account;
+mod cohort;
+mod fleet;
+mod group;
+mod log;
 mod pace;
+mod score;
 mod settings;
 mod verdict;
 
+use std::hash::BuildHasherDefault;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use dashmap::DashMap;
+
+use self::account::{Account, Granted};
+use self::cohort::Cohort;
+use self::fleet::Fleet;
+pub use self::log::{End, Line};
+pub use self::pace::Pace;
+pub use self::settings::{Caps, Group, Settings};
+pub use self::verdict::{Evidence, Verdict};
 use crate::identity::AccountId;
-use crate::policy::Policies;
-use crate::signal::{Ask, Exchange};
+use crate::policy::{Action, Held, Policies, Policy};
+use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits};
 use crate::time::Timestamp;
 
-use std::sync::Arc;
-
-pub use self::pace::Pace;
-pub use self::settings::Settings;
-pub use self::verdict::{Evidence, Verdict};
+/// Account ids are keyed hashes, so a fixed seed gives attackers nothing and replays one order.
+type KeyHash = BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>;
 
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    rules: RwLock<Arc<Rules>>,
+    accounts: DashMap<AccountId, Arc<Mutex<Account>>, KeyHash>,
+    fleet: Fleet,
+    strangers: Arc<Pace>,
+    swept: Mutex<Timestamp>,
+}
+
+/// Everything a reload replaces.
+#[derive(Debug)]
+struct Rules {
+    settings: Settings,
+    policies: Arc<Policies>,
+}
 
 /// Proof that an account has answered a challenge: until when, and for how many requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,53 +59,223 @@ pub struct Clearance {
     pub requests: u32,
 }
 
+/// What an ask amounts to before policy has its say.
+struct Weighed {
+    verdict: Verdict,
+    /// The mildest rung that a condemned crowd allows.
+    floor: Action,
+}
+
 impl Engine {
-    pub fn new(_settings: Settings, _policies: Policies) -> Self {
-        todo!()
+    pub fn new(settings: Settings, policies: Policies) -> Self {
+        let policies = Arc::new(policies);
+        Self {
+            rules: RwLock::new(Arc::new(Rules { settings, policies })),
+            accounts: DashMap::default(),
+            fleet: Fleet::default(),
+            strangers: Arc::default(),
+            swept: Mutex::default(),
+        }
     }
 
     /// Judges a request before it is forwarded. Microseconds; takes the account's lock only.
-    pub fn assess(&self, _ask: &Ask) -> Verdict {
-        todo!()
+    pub fn assess(&self, ask: &Ask) -> Verdict {
+        let rules = self.rules();
+        let policy = rules.policies.of(&ask.caller.tenant);
+        let Some(account) = self.find(ask.caller.account) else {
+            let stranger = Account::new(cohort_of(ask), ask.at);
+            let weighed = self.weigh(&rules, policy, ask, &stranger);
+            let rung = policy.ladder.rung(weighed.verdict.score).max(weighed.floor);
+            return decide(policy, ask, Verdict { action: rung, ..weighed.verdict });
+        };
+        let mut account = lock(&account);
+        let weighed = self.weigh(&rules, policy, ask, &account);
+        let mut verdict = weighed.verdict;
+        verdict.known = true;
+        account.score = verdict.score;
+        account.held = policy.ladder.hold(account.held, verdict.score, ask.at);
+        if weighed.floor > account.held.rung && !account.established {
+            account.held = Held { rung: weighed.floor, since: ask.at };
+        }
+        self.fleet.recount(&mut account);
+        verdict.action = account.held.rung;
+        verdict.cleared =
+            verdict.action == Action::Challenge && account.pass(ask.at, verdict.score);
+        decide(policy, ask, verdict)
+    }
+
+    fn weigh(&self, rules: &Rules, policy: &Policy, ask: &Ask, account: &Account) -> Weighed {
+        let Rules { settings, .. } = rules;
+        let (crowds, aged) = (&self.fleet.crowds, account.established);
+        let asked = Asked { ask, habits: &account.habits, crowds, aged };
+        let memory = &self.fleet.memory;
+        let statistics = signal::ask(&settings.signals, &asked, &account.memory, memory);
+        let strengths = account.strengths(ask.at, &statistics, &self.fleet.cohorts);
+        let sum = score::sum(&strengths, &settings.signals, &settings.caps, policy);
+        let crowd = self.fleet.around(ask, account, &settings.group);
+        let prior =
+            if account.established { settings.prior_established } else { settings.prior_new };
+        let score = prior + sum.families.iter().sum::<f32>() + crowd.heat;
+        let verdict = Verdict {
+            score,
+            prior,
+            evidence: sum.evidence,
+            group: crowd.heat,
+            facet: crowd.facet,
+            ..Verdict::default()
+        };
+        Weighed { verdict, floor: crowd.floor }
     }
 
     /// Takes in an exchange that has ended, was cut short or was refused.
-    pub fn learn(&self, _exchange: &Exchange) {
-        todo!()
+    ///
+    /// Memory of an account begins only with an exchange the endpoint has accepted: made-up keys
+    /// leave nothing behind but, where stillguard itself refused them, what was refused.
+    pub fn learn(&self, exchange: &Exchange) {
+        let rules = self.rules();
+        let id = exchange.ask.caller.account;
+        if let Some(account) = self.find(id) {
+            self.take_in(&rules, exchange, &mut lock(&account));
+        } else if exchange.accepted() && self.accounts.len() < rules.settings.max_accounts {
+            let fresh =
+                || Arc::new(Mutex::new(Account::new(cohort_of(&exchange.ask), exchange.ask.at)));
+            let account = self.accounts.entry(id).or_insert_with(fresh).clone();
+            self.take_in(&rules, exchange, &mut lock(&account));
+        } else if exchange.ending == Ending::Refused {
+            let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
+            let (habits, crowds) = (&Habits::default(), &self.fleet.crowds);
+            let ended = Ended { exchange, habits, crowds, aged: false };
+            signal::learn(
+                &rules.settings.signals,
+                &ended,
+                &mut stranger.memory,
+                &self.fleet.memory,
+            );
+        }
     }
 
-    /// Forgets what has expired and weighs crowds anew.
-    pub fn tick(&self, _now: Timestamp) {
-        todo!()
+    fn take_in(&self, rules: &Rules, exchange: &Exchange, account: &mut Account) {
+        let Rules { settings, policies } = rules;
+        let now = exchange.ended;
+        if account.settle(exchange, settings.established_after_days, &self.fleet.cohorts) {
+            self.fleet.settled(account);
+        }
+        account.habits.take(exchange);
+        self.fleet.regroup(account, now, &settings.group);
+        self.fleet.keep(account, now);
+        let (crowds, aged) = (&self.fleet.crowds, account.established);
+        let ended = Ended { exchange, habits: &account.habits, crowds, aged };
+        let memory = &self.fleet.memory;
+        let learnt = signal::learn(&settings.signals, &ended, &mut account.memory, memory);
+        account.show(now, &learnt, &self.fleet.cohorts);
+        let strengths = account.strengths(now, &[None; signal::COUNT], &self.fleet.cohorts);
+        let policy = policies.of(&exchange.ask.caller.tenant);
+        let sum = score::sum(&strengths, &settings.signals, &settings.caps, policy);
+        self.fleet.speak(account, account::fired(&sum.families), &settings.group);
+    }
+
+    /// Forgets what has expired and weighs crowds anew. Call once a second of event time.
+    pub fn tick(&self, now: Timestamp) {
+        let rules = self.rules();
+        signal::tick(&rules.settings.signals, &self.fleet.memory, now);
+        self.fleet.tick(now, &rules.settings.group);
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(*swept) >= SWEEP {
+            *swept = now;
+            self.sweep(&rules.settings, now);
+        }
+    }
+
+    /// Forgets idle accounts; when the table is nearly full, unsuspected new ones sooner. What is
+    /// established or held at a rung is never pushed out by a flood.
+    fn sweep(&self, settings: &Settings, now: Timestamp) {
+        let full = settings.max_accounts / 10 * 9;
+        let life = f32::from(settings.forget_after_days) * 24.0;
+        for (round, hours) in [life, 24.0 * 7.0, 24.0, 1.0].into_iter().enumerate() {
+            if round > 0 && self.accounts.len() <= full {
+                break;
+            }
+            self.accounts.retain(|_, account| {
+                let account = lock(account);
+                let spared =
+                    round > 0 && (account.established || account.held.rung > Action::Allow);
+                let keep = spared || now.hours_since(account.last) < hours;
+                if !keep {
+                    self.fleet.forget(&account);
+                }
+                keep
+            });
+        }
     }
 
     /// Takes over new settings and policies. Memory, rungs and paces stay as they are.
-    pub fn reload(&self, _settings: Settings, _policies: Policies) {
-        todo!()
+    pub fn reload(&self, settings: Settings, policies: Policies) {
+        let rules = Arc::new(Rules { settings, policies: Arc::new(policies) });
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
     /// The policies in force.
     pub fn policies(&self) -> Arc<Policies> {
-        todo!()
+        self.rules().policies.clone()
     }
 
     /// The pace of a known account. None before the endpoint has accepted the account once.
-    pub fn pace(&self, _account: AccountId) -> Option<Arc<Pace>> {
-        todo!()
+    pub fn pace(&self, account: AccountId) -> Option<Arc<Pace>> {
+        self.find(account).map(|account| lock(&account).pace.clone())
     }
 
     /// The one pace that all accounts not yet known share where a verdict slows them.
     pub fn strangers(&self) -> &Arc<Pace> {
-        todo!()
+        &self.strangers
     }
 
     /// Records that an account has answered its challenge. False when the account is not known.
-    pub fn clear(&self, _account: AccountId, _clearance: Clearance) -> bool {
-        todo!()
+    pub fn clear(&self, account: AccountId, clearance: Clearance) -> bool {
+        let found = self.find(account);
+        found.is_some_and(|account| {
+            let mut account = lock(&account);
+            account.clearance = Some(Granted { clearance, score: account.score });
+            true
+        })
     }
 
     /// Accounts remembered now.
     pub fn accounts(&self) -> usize {
-        todo!()
+        self.accounts.len()
+    }
+
+    /// Crowds remembered now.
+    pub fn crowds(&self) -> usize {
+        self.fleet.crowds.len()
+    }
+
+    fn find(&self, id: AccountId) -> Option<Arc<Mutex<Account>>> {
+        self.accounts.get(&id).map(|account| account.clone())
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+/// How often idle accounts are looked for, in event time.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A panic under the lock leaves an account whose numbers are at worst one exchange off.
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cohort_of(ask: &Ask) -> Cohort {
+    Cohort(ask.caller.client, ask.prompt.api)
+}
+
+/// Lets policy have its say on a weighed ask.
+fn decide(policy: &Policy, ask: &Ask, mut verdict: Verdict) -> Verdict {
+    verdict.exempt = policy.allowance(ask.caller.account, ask.at).is_some();
+    verdict.enforced = !verdict.exempt && !verdict.cleared && policy.enforces(verdict.action);
+    verdict
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,37 @@
 //! What the engine concluded, and why.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Action;
-use crate::signal::Facet;
+use crate::signal::{CATALOGUE, Facet};
 
 /// The judgement on one ask. Kept in the decision log, whole.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Verdict {
     /// Log-odds, in nats, that this account harvests.
     pub score: f32,
+    /// Where the score started from.
     pub prior: f32,
-    /// What each signal adds, strongest first; signals that add nothing are left out.
+    /// What each signal adds, strongest first; signals that add nothing are left out. Families are
+    /// capped afterwards, so these may sum to more than the score.
     pub evidence: Vec<Evidence>,
-    /// What membership in crowds adds, in nats, and the kind of key that says so.
+    /// What membership in a crowd adds, in nats, and the kind of key that forms the crowd.
     pub group: f32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub facet: Option<Facet>,
     /// What the ladder calls for.
     pub action: Action,
     /// Whether policy carries it out. If not, the exchange passes and this is a "would have".
     pub enforced: bool,
     /// The account has a standing exemption.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exempt: bool,
+    /// A solved challenge lets it past.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cleared: bool,
     /// The account was known before this ask.
     pub known: bool,
 }
@@ -39,5 +47,46 @@ impl Verdict {
     /// What happens to the exchange.
     pub fn outcome(&self) -> Action {
         if self.enforced { self.action } else { Action::Allow }
+    }
+
+    /// The verdict as a person would say it, for operators: it names signals, so it is never shown
+    /// to callers.
+    pub fn in_words(&self) -> String {
+        let mut words = format!("{} (score {:+.1} nats).", self.headline(), self.score);
+        let _ = write!(words, " It starts at {:+.1}", self.prior);
+        words += if self.known { "." } else { ": nothing was known of this account before." };
+        for Evidence { signal, nats } in &self.evidence {
+            let spec = CATALOGUE.iter().find(|spec| spec.name == signal.as_str());
+            let (id, says) = spec.map_or(("?", ""), |spec| (spec.id, spec.says));
+            let _ = write!(words, "\n  {nats:+.1}  {id} {signal}: this account {says}.");
+        }
+        if let Some(facet) = self.facet.filter(|_| self.group > 0.0) {
+            let what = match facet {
+                Facet::System => "system prompt",
+                Facet::User => "prompt template",
+                Facet::Tools => "tool set",
+                Facet::Egress => "network",
+            };
+            let _ = write!(
+                words,
+                "\n  {:+.1}  the accounts that share its {what} show other kinds of evidence far \
+                 more often than honest accounts do.",
+                self.group
+            );
+        }
+        words
+    }
+
+    fn headline(&self) -> String {
+        let action = self.action.name();
+        if self.exempt {
+            format!("Allowed by a standing exemption; the ladder says {action}")
+        } else if self.cleared {
+            format!("Allowed past {action} by a solved challenge")
+        } else if self.enforced || self.action == Action::Allow {
+            format!("Verdict: {action}")
+        } else {
+            format!("Allowed in shadow mode; it would have been {action}")
+        }
     }
 }

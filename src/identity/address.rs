@@ -166,34 +166,42 @@ mod tests {
         assert_eq!(Hops::new(&behind(1)).client(&headers, ip(HOP)), ip(HOP));
     }
 
-    /// What a header value may hold.
+    /// A list of entries that read well and of arbitrary bytes that a header may hold.
     fn line() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![any::<u8>(), Just(b','), Just(b'"'), Just(b'='), Just(b';')];
-        proptest::collection::vec(byte.prop_filter("legal", |b| *b >= 32 && *b != 127), 0..60)
+        let byte = byte.prop_filter("legal", |byte| *byte >= 32 && *byte != 127);
+        let junk = proptest::collection::vec(byte, 0..30);
+        let sound = prop_oneof![Just("6.6.6.6"), Just("for=6.6.6.6"), Just("[2001:db8::6]:1")];
+        let entry = prop_oneof![junk, sound.prop_map(|text| text.as_bytes().to_vec())];
+        proptest::collection::vec(entry, 1..5).prop_map(|entries| entries.join(&b','))
+    }
+
+    fn both(hops: u8) -> [Settings; 2] {
+        let address_header = AddressHeader::Forwarded;
+        [behind(hops), Settings { address_header, ..behind(hops) }]
     }
 
     proptest! {
         #[test]
         fn an_untrusted_peer_is_always_the_client(line in line(), hops in 0_u8..4) {
-            prop_assert_eq!(client(&behind(hops), "7.7.7.7", &[&line]), ip("7.7.7.7"));
+            for settings in both(hops) {
+                prop_assert_eq!(client(&settings, "7.7.7.7", &[&line]), ip("7.7.7.7"));
+            }
         }
 
         #[test]
         fn nothing_to_the_left_of_the_hops_moves_the_client(line in line()) {
-            for header in [AddressHeader::XForwardedFor, AddressHeader::Forwarded] {
-                let settings = Settings { address_header: header, ..behind(1) };
-                let own = match header {
-                    AddressHeader::XForwardedFor => &b",1.2.3.4"[..],
-                    AddressHeader::Forwarded => b",for=1.2.3.4",
-                };
+            for (settings, own) in both(1).iter().zip([&b",1.2.3.4"[..], b",for=1.2.3.4"]) {
                 let joined = [&line[..], own].concat();
-                prop_assert_eq!(client(&settings, HOP, &[&joined]), ip("1.2.3.4"));
+                prop_assert_eq!(client(settings, HOP, &[&joined]), ip("1.2.3.4"));
             }
         }
 
         #[test]
         fn any_line_is_read_without_panic(line in line(), hops in 1_u8..4) {
-            let _ = client(&behind(hops), HOP, &[&line, &line]);
+            for settings in both(hops) {
+                let _ = client(&settings, HOP, &[&line, &line]);
+            }
         }
     }
 }

@@ -37,12 +37,12 @@ impl Deref for Credential<'_> {
     }
 }
 
-/// The one credential of a request, if it has any.
+/// The one credential of a request, if it has any. `query_key` lets the parameter `key` be one.
 ///
 /// # Errors
 /// `TwoCredentials` when two spellings differ; `BadCredential` when one can't be read as its
 /// scheme says, or holds a comma or white space, by which one key could pass as many.
-pub(super) fn find(head: &Parts) -> Result<Option<Credential<'_>>, Unidentified> {
+pub(super) fn find(head: &Parts, query_key: bool) -> Found<'_> {
     let mut found = None;
     for value in head.headers.get_all(AUTHORIZATION) {
         agree(&mut found, authorization(value.as_bytes())?)?;
@@ -56,12 +56,12 @@ pub(super) fn find(head: &Parts) -> Result<Option<Credential<'_>>, Unidentified>
         agree(&mut found, key(protocol)?)?;
     }
     for parameter in head.uri.query().unwrap_or_default().split('&') {
-        agree(&mut found, from_query(parameter.as_bytes())?)?;
+        agree(&mut found, from_query(parameter.as_bytes(), query_key)?)?;
     }
     Ok(found)
 }
 
-type Found<'a> = Result<Option<Credential<'a>>, Unidentified>;
+pub(super) type Found<'a> = Result<Option<Credential<'a>>, Unidentified>;
 
 /// Compares hashes, whose equality takes the same time wherever they differ.
 fn agree<'a>(
@@ -97,7 +97,9 @@ fn authorization(value: &[u8]) -> Found<'_> {
     } else if rest.is_empty() {
         key(scheme)
     } else {
-        Ok(Some(Credential::Sent(value)))
+        // Of a scheme unknown to us, the first parameter: `username="…"` of Digest, the key of
+        // `Token K`. The rest may differ each time.
+        key(rest.split(|byte| *byte == b',' || byte.is_ascii_whitespace()).next().unwrap_or(rest))
     }
 }
 
@@ -136,11 +138,11 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .filter_map(|protocol| protocol.trim_ascii().strip_prefix(PROTOCOL_PREFIX.as_bytes()))
 }
 
-fn from_query(parameter: &[u8]) -> Found<'_> {
+fn from_query(parameter: &[u8], query_key: bool) -> Found<'_> {
     let Some(equals) = parameter.iter().position(|&byte| byte == b'=') else { return Ok(None) };
     let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
     let name = percent(name);
-    if *name == *KEY_PARAMETER {
+    if query_key && *name == *KEY_PARAMETER {
         let decoded = percent(value);
         let sound = key(&decoded)?.is_some();
         Ok(sound.then_some(Credential::Decoded(decoded)))
@@ -168,7 +170,7 @@ mod tests {
     }
 
     fn read(uri: &str, headers: &[(&str, &[u8])]) -> Result<Option<Vec<u8>>, Unidentified> {
-        find(&head(uri, headers)).map(|found| found.map(|credential| credential.to_vec()))
+        find(&head(uri, headers), true).map(|found| found.map(|credential| credential.to_vec()))
     }
 
     #[test]
@@ -178,6 +180,7 @@ mod tests {
             ("authorization", "Bearer sk-1"),
             ("authorization", "bEARER \t sk-1  "),
             ("authorization", "sk-1"),
+            ("authorization", "Token  sk-1 other"),
             ("x-api-key", "sk-1"),
             ("api-key", " sk-1 "),
             ("x-goog-api-key", "sk-1"),
@@ -232,6 +235,13 @@ mod tests {
     }
 
     #[test]
+    fn the_key_parameter_counts_only_where_the_operator_says_so() {
+        let head = head("/x?key=b", &[("x-api-key", b"a")]);
+        assert!(find(&head, true).is_err());
+        assert_eq!(find(&head, false).ok().flatten().as_deref(), Some(&b"a"[..]));
+    }
+
+    #[test]
     fn an_empty_spelling_is_no_credential() {
         for name in ["authorization", "x-api-key"] {
             assert_eq!(read("/?key=", &[(name, b"  ")]), Ok(None), "{name}");
@@ -248,7 +258,7 @@ mod tests {
             let value = [scheme.as_bytes(), &bytes].concat();
             if let Ok(value) = http::HeaderValue::from_bytes(&value) {
                 for name in ["authorization", "api-key", "sec-websocket-protocol"] {
-                    let _ = find(&head("/?key=%", &[(name, value.as_bytes())]));
+                    let _ = find(&head("/?key=%", &[(name, value.as_bytes())]), true);
                 }
             }
         }

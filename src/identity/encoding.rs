@@ -33,12 +33,12 @@ pub(super) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
     let (mut bits, mut held) = (0_u32, 0_u32);
     for &symbol in text {
+        // Bits already written fall off at the top.
         bits = bits << 6 | sextet(symbol)?;
         held += 6;
         if held >= 8 {
             held -= 8;
             out.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
         }
     }
     Some(out)

@@ -22,6 +22,7 @@ pub struct Identifier {
     default: Option<Tenant>,
     org_header: Option<HeaderName>,
     anonymous: Anonymous,
+    query_key: bool,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,7 @@ impl Identifier {
             default,
             org_header: settings.org_header.as_deref().map(account::header_name).transpose()?,
             anonymous: settings.anonymous,
+            query_key: settings.query_key,
         })
     }
 
@@ -84,7 +86,7 @@ impl Identifier {
     pub fn identify(&self, head: &Parts, peer: Peer) -> Result<Identity, Unidentified> {
         let trusted_hop = self.hops.trusts(peer.address.ip());
         let address = self.hops.client(&head.headers, peer.address.ip());
-        let credential = credential::find(head)?;
+        let credential = credential::find(head, self.query_key)?;
         let credential = credential.as_deref();
 
         let rule = self.rules.find(&Sought { head, credential, trusted_hop });

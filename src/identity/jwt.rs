@@ -100,9 +100,8 @@ impl Verifier {
 
 impl Key {
     fn new(key: DecodingKey, algorithms: &[Algorithm]) -> Self {
-        let mut rules = Validation::default();
-        rules.algorithms = algorithms.to_vec();
-        rules.validate_nbf = true;
+        let rules = Validation::default();
+        let rules = Validation { algorithms: algorithms.to_vec(), validate_nbf: true, ..rules };
         Self { id: None, key, rules }
     }
 

@@ -22,6 +22,9 @@ pub struct Settings {
     pub address_header: AddressHeader,
     /// What the billing identity is derived from. Default: the API key.
     pub account: AccountSource,
+    /// Read the parameter `key` of a query as a credential, as Google's API does. Turn it off
+    /// where the upstream means something else by it. Default: true.
+    pub query_key: bool,
     /// A header naming the organisation an account belongs to; from a trusted hop only, which
     /// must drop it from clients' requests. Default: none.
     pub org_header: Option<String>,
@@ -42,6 +45,7 @@ impl Default for Settings {
             hops: 1,
             address_header: AddressHeader::default(),
             account: AccountSource::default(),
+            query_key: true,
             org_header: None,
             anonymous: Anonymous::default(),
             default_tenant: "default".to_owned(),

@@ -6,7 +6,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub struct Policies {
     defaults: Arc<Policy>,
-    tenants: HashMap<TenantName, Arc<Policy>, rapidhash::fast::RandomState>,
+    tenants: BTreeMap<TenantName, Arc<Policy>>,
 }
 
 impl Policies {

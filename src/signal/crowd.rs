@@ -100,7 +100,7 @@ impl Crowds {
 
     /// Keeps a crowd from being forgotten: its member is active.
     pub fn touch(&self, key: Tag) {
-        self.0.update(key, |_| {});
+        self.0.touch(key);
     }
 
     pub fn each(&self, visit: impl FnMut(Tag, &mut Crowd)) {

@@ -104,6 +104,17 @@ impl<V: Clone> Index<V> {
         generations.old.get_mut(&key.0).map(|mut entry| change(&mut entry))
     }
 
+    /// Counts `key` as touched, if it is known.
+    pub fn touch(&self, key: Tag) {
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Vacant(place) = generations.young.entry(key.0)
+            && let Some((_, value)) = generations.old.remove(&key.0)
+        {
+            generations.count.fetch_add(1, Relaxed);
+            place.insert(value);
+        }
+    }
+
     /// Visits every entry, in an order that depends only on the history of calls.
     pub fn each(&self, mut visit: impl FnMut(Tag, &mut V)) {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);

@@ -56,6 +56,8 @@ pub struct Asked<'a> {
     pub ask: &'a Ask,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
+    /// The account is established (`engine::Settings::established_after_days`).
+    pub aged: bool,
 }
 
 /// What a signal may look at when an exchange has ended. Habits and crowds have taken it in.
@@ -64,6 +66,8 @@ pub struct Ended<'a> {
     pub exchange: &'a Exchange,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
+    /// The account is established (`engine::Settings::established_after_days`).
+    pub aged: bool,
 }
 
 /// A signal's entry in the catalogue, the manual and the metrics.

@@ -1,13 +1,24 @@
 //! What operators see: metrics, logs, the decision log and the admin listener.
+//!
+//! Nothing here can hold traffic up: metrics are atomics, the decision log drops what its writer
+//! can't follow, and the admin listener has a thread of its own.
 
+mod admin;
+mod decisions;
+mod journal;
+mod logging;
 mod metrics;
+mod recent;
+mod settings;
 
+use std::io;
+
+pub use self::admin::{AdminState, serve, spawn};
+pub use self::decisions::Decisions;
+pub use self::logging::{LoggingError, log_panics, start_logging};
 pub use self::metrics::{FailOpen, Metrics, Stage};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::engine::Verdict;
-use crate::signal::{Ask, Exchange};
+pub use self::settings::{Admin, DecisionLog, Format, Level, Log, Settings};
+use crate::identity::TenantName;
 
 /// Everything that reports. Cheap to share behind an `Arc`.
 #[derive(Debug, Default)]
@@ -16,32 +27,41 @@ pub struct Telemetry {
     pub decisions: Decisions,
 }
 
-/// The decision log: one JSON line per ask and per end, features only. Never blocks: when its
-/// writer can't follow, lines are dropped and counted.
-#[derive(Debug, Default)]
-pub struct Decisions {}
-
-impl Decisions {
-    pub fn asked(&self, _ask: &Ask, _verdict: &Verdict) {}
-
-    pub fn ended(&self, _exchange: &Exchange) {}
+impl Telemetry {
+    /// Sets up metrics for `tenants` and starts the decision log's writer, if a path is set. Fails
+    /// only where no thread can be started.
+    pub fn start(settings: &Settings, tenants: &[TenantName]) -> io::Result<Self> {
+        let metrics = Metrics::default();
+        metrics.tenants(tenants);
+        let decisions = Decisions::start(&settings.decision_log, metrics.log())?;
+        Ok(Self { metrics, decisions })
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    pub admin: Admin,
-}
+#[cfg(test)]
+mod fakes {
+    //! Exchanges of nobody, told apart by their ids.
 
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Admin {
-    #[schemars(with = "String")]
-    pub listen: std::net::SocketAddr,
-}
+    use crate::identity::{AccountId, Caller, Client, Tag};
+    use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
+    use crate::time::Timestamp;
 
-impl Default for Admin {
-    fn default() -> Self {
-        Self { listen: (std::net::Ipv4Addr::LOCALHOST, 9090).into() }
+    pub(super) fn ask(id: u64) -> Ask {
+        let caller = Caller {
+            tenant: "acme".into(),
+            account: AccountId([7; 16]),
+            org: None,
+            end_user: None,
+            egress: Tag(1),
+            client: Client::Other,
+        };
+        let at = Timestamp::from_millis(id);
+        Ask { id: ExchangeId(Tag(id)), at, caller, prompt: Prompt::default() }
+    }
+
+    pub(super) fn exchange(id: u64) -> Exchange {
+        let ask = ask(id);
+        let (ended, ending) = (ask.at, Ending::Complete);
+        Exchange { ask, ended, ending, status: 200, completion: Completion::default() }
     }
 }

@@ -1,5 +1,7 @@
-//! One binary for all integration tests.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! One binary for all integration tests: they link once.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on must fail")]
+
+mod architecture;
 mod cli;
 mod config;

@@ -1,6 +1,7 @@
 //! What goes on beside the traffic: ticks, reloads, signals. On a thread of its own, so that
 //! nothing here takes time from an exchange.
 
+use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use anyhow::Context;
 use stillguard::config::{self, Changed, Config, Reload};
 use stillguard::guard::Shared;
 use stillguard::policy::Policies;
+use stillguard::telemetry::{self, AdminState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -21,19 +23,24 @@ pub(super) struct Control {
     pub(super) watched: Option<(PathBuf, Config)>,
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
     pub(super) stop: CancellationToken,
-    pub(super) admin: TcpListener,
+    pub(super) state: Arc<AdminState>,
 }
 
 pub(super) struct Running {
     thread: JoinHandle<()>,
+    admin: JoinHandle<io::Result<()>>,
     done: CancellationToken,
 }
 
 impl Control {
-    pub(super) fn start(self) -> anyhow::Result<Running> {
+    /// The admin listener goes on answering while the traffic drains.
+    pub(super) fn start(self, admin: TcpListener) -> anyhow::Result<Running> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("can't start the control runtime")?;
         let done = CancellationToken::new();
+        let admin = telemetry::spawn(admin, Arc::clone(&self.state), done.clone());
+        let admin = admin.context("can't start the admin thread")?;
+        self.state.serving();
         let until = done.clone();
         let work = move || {
             // Should this thread end early, traffic is drained rather than left unattended.
@@ -43,13 +50,14 @@ impl Control {
             }
         };
         let thread = std::thread::Builder::new().name("control".into()).spawn(work);
-        Ok(Running { thread: thread.context("can't start the control thread")?, done })
+        let thread = thread.context("can't start the control thread")?;
+        Ok(Running { thread, admin, done })
     }
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, watched, stop, admin: _admin } = self;
+        let Self { shared, watched, stop, state } = self;
         let following = follow(Arc::clone(&shared), watched, done.clone());
-        tokio::try_join!(tick(&shared, &done), following, obey(&stop, &done))?;
+        tokio::try_join!(tick(&shared, &done), following, obey(&stop, &state, &done))?;
         Ok(())
     }
 }
@@ -61,6 +69,9 @@ impl Running {
         if self.thread.join().is_err() {
             tracing::error!("the control thread panicked");
         }
+        if !matches!(self.admin.join(), Ok(Ok(()))) {
+            tracing::error!("the admin listener failed");
+        }
     }
 }
 
@@ -71,9 +82,18 @@ async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = done.cancelled() => return Ok(()),
-            _ = seconds.tick() => shared.engine.tick(shared.clock.now()),
+            _ = seconds.tick() => second(shared),
         }
     }
+}
+
+fn second(shared: &Shared) {
+    let Shared { engine, telemetry, clock, .. } = shared;
+    let now = clock.now();
+    engine.tick(now);
+    telemetry.decisions.ticked(now);
+    telemetry.metrics.accounts(engine.accounts());
+    telemetry.metrics.crowds(engine.crowds());
 }
 
 /// Takes over what changes in the file.
@@ -108,7 +128,11 @@ fn apply(shared: &Shared, config: &Config) -> Result<(), String> {
 }
 
 /// The first SIGTERM or SIGINT drains, the second ends the process at once.
-async fn obey(stop: &CancellationToken, done: &CancellationToken) -> anyhow::Result<()> {
+async fn obey(
+    stop: &CancellationToken,
+    state: &AdminState,
+    done: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
@@ -116,6 +140,7 @@ async fn obey(stop: &CancellationToken, done: &CancellationToken) -> anyhow::Res
         () = either(&mut term, &mut interrupt) => {}
     }
     tracing::info!("draining: exchanges under way are finished, a second signal cuts them");
+    state.draining();
     stop.cancel();
     tokio::select! {
         () = done.cancelled() => Ok(()),

@@ -40,6 +40,7 @@ fn hosts_match_without_port_and_case() {
     assert_eq!(found(&rules, &head("/", "x.y.example.com")), Some(1));
     assert_eq!(found(&rules, &head("/", "example.com")), None);
     assert_eq!(found(&rules, &head("/", "badexample.com")), None);
+    assert_eq!(found(&rules, &head("/", ".example.com")), None);
     assert_eq!(found(&[on_host("v6", "::1")], &head("/", "[::1]:80")), Some(0));
 }
 
@@ -84,7 +85,7 @@ fn a_header_counts_only_from_a_trusted_hop_and_only_once() {
 #[test]
 fn every_condition_of_a_rule_must_hold() {
     let both = TenantRule { key_prefix: Some("sk-ant-".to_owned()), ..on_host("a", "a") };
-    assert_eq!(found(&[both.clone()], &head("/", "a")), Some(0));
+    assert_eq!(found(std::slice::from_ref(&both), &head("/", "a")), Some(0));
     assert_eq!(found(&[both], &head("/", "b")), None);
     assert_eq!(found(&[with_key("o", "sk-proj-")], &head("/", "a")), None);
 }
@@ -117,6 +118,8 @@ fn a_rule_behind_a_wider_one_is_named() {
     // The longer path is tried first, wherever it stands.
     assert!(Rules::new(&[on_path("wide", "/a"), on_path("narrow", "/a/b")]).is_ok());
     assert!(Rules::new(&[on_host("narrow", "x.b"), on_host("wide", "*.b")]).is_ok());
+    let hosts = ["x.b", "c"].map(str::to_owned).to_vec();
+    assert!(Rules::new(&[on_host("one", "*.b"), TenantRule { hosts, ..rule("both") }]).is_ok());
 }
 
 proptest! {

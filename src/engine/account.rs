@@ -1,0 +1,189 @@
+//! What the engine remembers of one account.
+
+use std::sync::Arc;
+
+use super::Clearance;
+use super::cohort::{Cohort, Cohorts, step};
+use super::pace::Pace;
+use super::score::{Shown, Strengths};
+use crate::identity::Tag;
+use crate::policy::{Action, Held};
+use crate::signal::habits::MAX_KEYS;
+use crate::signal::{self, CATALOGUE, COUNT, Crowd, Exchange, Family, Habits, Statistics};
+use crate::time::Timestamp;
+
+/// One account's memory, under its own lock. At most 1 KiB and a half, pace included.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) cohort: Cohort,
+    /// First and last accepted exchange.
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    pub(super) established: bool,
+    /// When its crowds were last kept from being forgotten.
+    pub(super) kept: Timestamp,
+    pub(super) habits: Habits,
+    pub(super) memory: signal::Account,
+    shown: [Shown; COUNT],
+    pub(super) steps: [u8; COUNT],
+    /// The crowds it is counted in, and how it is counted there.
+    pub(super) keys: Keys,
+    pub(super) fired: u8,
+    pub(super) counted: Action,
+    pub(super) held: Held,
+    pub(super) clearance: Option<Granted>,
+    pub(super) score: f32,
+    pub(super) pace: Arc<Pace>,
+}
+
+/// A clearance, and the score it was granted at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    pub(super) clearance: Clearance,
+    pub(super) score: f32,
+}
+
+/// The keys an account is counted under.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Keys {
+    tags: [Tag; MAX_KEYS],
+    len: u8,
+}
+
+impl Keys {
+    pub(super) fn as_slice(&self) -> &[Tag] {
+        &self.tags[..usize::from(self.len)]
+    }
+
+    pub(super) fn contains(&self, key: Tag) -> bool {
+        self.as_slice().contains(&key)
+    }
+
+    pub(super) fn push(&mut self, key: Tag) {
+        if let Some(place) = self.tags.get_mut(usize::from(self.len)) {
+            *place = key;
+            self.len += 1;
+        }
+    }
+}
+
+/// Nats above which a family counts as speaking for an account.
+const SPEAKS: f32 = 0.5;
+
+/// A score this much above the one it was granted at voids a clearance.
+const CLEARANCE_STEP: f32 = 2.0;
+
+impl Account {
+    pub(super) fn new(cohort: Cohort, at: Timestamp) -> Self {
+        Self {
+            cohort,
+            first: at,
+            last: at,
+            established: false,
+            kept: at,
+            habits: Habits::default(),
+            memory: signal::Account::default(),
+            shown: [Shown::default(); COUNT],
+            steps: [0; COUNT],
+            keys: Keys::default(),
+            fired: 0,
+            counted: Action::Allow,
+            held: Held::default(),
+            clearance: None,
+            score: f32::NEG_INFINITY,
+            pace: Arc::default(),
+        }
+    }
+
+    /// Strength of every signal now: what is left of past showings, or what this ask shows.
+    pub(super) fn strengths(
+        &self,
+        now: Timestamp,
+        asked: &Statistics,
+        cohorts: &Cohorts,
+    ) -> Strengths {
+        std::array::from_fn(|i| {
+            let left = self.shown[i].left(CATALOGUE[i].half_life, now, self.habits.exchanges);
+            asked[i].map_or(left, |statistic| left.max(cohorts.strength(self.cohort, i, statistic)))
+        })
+    }
+
+    /// Remembers what an exchange showed.
+    pub(super) fn show(&mut self, now: Timestamp, learnt: &Statistics, cohorts: &Cohorts) {
+        for (i, statistic) in learnt.iter().enumerate() {
+            let Some(statistic) = *statistic else { continue };
+            let strength = cohorts.strength(self.cohort, i, statistic);
+            self.shown[i].show(strength, CATALOGUE[i].half_life, now, self.habits.exchanges);
+            let step = step(i, statistic);
+            if self.established {
+                cohorts.shift(self.cohort, i, self.steps[i], step);
+            }
+            self.steps[i] = step;
+        }
+    }
+
+    /// Becomes established: from now on it helps to say what is normal. True when it just did.
+    pub(super) fn settle(
+        &mut self,
+        exchange: &Exchange,
+        after_days: u16,
+        cohorts: &Cohorts,
+    ) -> bool {
+        self.last = exchange.ended.max(self.last);
+        let due = self.last.hours_since(self.first) >= f32::from(after_days) * 24.0;
+        if self.established || !due {
+            return false;
+        }
+        self.established = true;
+        cohorts.enter(self.cohort);
+        for (i, step) in self.steps.iter().enumerate() {
+            cohorts.shift(self.cohort, i, 0, *step);
+        }
+        true
+    }
+
+    /// Enters its part into a crowd it joins.
+    pub(super) fn add_to(&self, crowd: &mut Crowd) {
+        crowd.aged += u32::from(self.established);
+        crowd.rungs[self.counted.index()] += 1;
+        for family in speaking(self.fired) {
+            crowd.fired[family.index()] += 1;
+        }
+    }
+
+    /// Takes its part out of a crowd it leaves.
+    pub(super) fn take_from(&self, crowd: &mut Crowd) {
+        let less = |count: &mut u32, by: u32| *count = count.saturating_sub(by);
+        less(&mut crowd.members, 1);
+        less(&mut crowd.aged, u32::from(self.established));
+        less(&mut crowd.rungs[self.counted.index()], 1);
+        for family in speaking(self.fired) {
+            less(&mut crowd.fired[family.index()], 1);
+        }
+    }
+
+    /// Whether a standing clearance lets it past a challenge; uses up one request of it.
+    pub(super) fn pass(&mut self, now: Timestamp, score: f32) -> bool {
+        let Some(granted) = &mut self.clearance else { return false };
+        let valid = granted.clearance.until > now
+            && granted.clearance.requests > 0
+            && score <= granted.score.max(0.0) + CLEARANCE_STEP;
+        if valid {
+            granted.clearance.requests -= 1;
+        } else {
+            self.clearance = None;
+        }
+        valid
+    }
+}
+
+/// The families that speak, as bits.
+pub(super) fn fired(families: &[f32; Family::ALL.len()]) -> u8 {
+    let bit = |family: Family| u8::from(families[family.index()] > SPEAKS) << family.index();
+    Family::ALL.into_iter().map(bit).sum()
+}
+
+/// The families of a set of bits.
+pub(super) fn speaking(bits: u8) -> impl Iterator<Item = Family> {
+    Family::ALL.into_iter().filter(move |family| bits >> family.index() & 1 == 1)
+}

@@ -1,0 +1,217 @@
+//! What the engine remembers of all accounts together, and the upkeep of crowds.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::account::{Account, Keys, speaking};
+use super::cohort::Cohorts;
+use super::group::{self, Rates};
+use super::settings::Group;
+use crate::identity::Tag;
+use crate::policy::Action;
+use crate::signal::habits::candidate_keys;
+use crate::signal::{self, Ask, Crowd, Crowds, Facet, Family};
+use crate::time::Timestamp;
+
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    pub(super) memory: signal::Fleet,
+    pub(super) crowds: Crowds,
+    pub(super) cohorts: Cohorts,
+    rates: Rates,
+    /// Crowds whose counts have changed since the last tick.
+    dirty: Mutex<BTreeSet<Tag>>,
+    reviewed: Mutex<Timestamp>,
+}
+
+/// What the crowds around an ask add to it.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    pub(super) heat: f32,
+    pub(super) facet: Option<Facet>,
+    pub(super) floor: Action,
+}
+
+/// How often every crowd is weighed anew, changed or not: base rates drift.
+const REVIEW: Duration = Duration::from_secs(600);
+
+/// How often an active account keeps its crowds from being forgotten.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// Hot user keys a prompt must match when nothing else is known of the account: one pair of slots
+/// can agree by chance, two hardly.
+const MATCHES: usize = 2;
+
+impl Fleet {
+    /// The hottest crowd among the keys this account is counted under and those of this very ask.
+    pub(super) fn around(&self, ask: &Ask, account: &Account, group: &Group) -> Around {
+        let mut around = Around::default();
+        let mut matches = 0;
+        for (facet, key) in candidate_keys(&ask.prompt, ask.caller.egress) {
+            let Some(crowd) = self.crowds.get(key).filter(|crowd| crowd.heat > 0.0) else {
+                continue;
+            };
+            matches += usize::from(facet == Facet::User);
+            if facet != Facet::User || matches >= MATCHES || account.keys.contains(key) {
+                around.weigh(&crowd, facet, account, group);
+            }
+        }
+        for &key in account.keys.as_slice() {
+            if let Some(crowd) = self.crowds.get(key).filter(|crowd| crowd.heat > 0.0) {
+                around.weigh(&crowd, crowd.facet.unwrap_or(Facet::System), account, group);
+            }
+        }
+        around
+    }
+
+    /// Counts an account under the keys its habits now give, and no longer under those they don't.
+    pub(super) fn regroup(&self, account: &mut Account, now: Timestamp, group: &Group) {
+        let mut keys = Keys::default();
+        let mut facets = [Facet::System; signal::habits::MAX_KEYS];
+        for (slot, (facet, key)) in facets.iter_mut().zip(account.habits.keys()) {
+            *slot = facet;
+            keys.push(key);
+        }
+        if keys == account.keys {
+            return;
+        }
+        for &key in account.keys.as_slice().iter().filter(|key| !keys.contains(**key)) {
+            self.crowds.amend(key, |crowd| account.take_from(crowd));
+            self.changed(key, group);
+        }
+        let mut joined = Keys::default();
+        for (&key, facet) in keys.as_slice().iter().zip(facets) {
+            let known = account.keys.contains(key);
+            if known || self.crowds.join(facet, key, now, |crowd| account.add_to(crowd)) {
+                joined.push(key);
+                self.changed(key, group);
+            }
+        }
+        account.keys = joined;
+    }
+
+    /// Keeps the crowds of an active account from being forgotten; once a day is often enough.
+    pub(super) fn keep(&self, account: &mut Account, now: Timestamp) {
+        if now.since(account.kept) >= KEEP {
+            account.kept = now;
+            account.keys.as_slice().iter().for_each(|key| self.crowds.touch(*key));
+        }
+    }
+
+    /// Notes which families now speak for an account.
+    pub(super) fn speak(&self, account: &mut Account, fired: u8, group: &Group) {
+        if fired == account.fired {
+            return;
+        }
+        let (gained, lost) = (fired & !account.fired, account.fired & !fired);
+        account.fired = fired;
+        for &key in account.keys.as_slice() {
+            self.crowds.amend(key, |crowd| {
+                speaking(gained).for_each(|family| crowd.fired[family.index()] += 1);
+                speaking(lost).for_each(|family| less(&mut crowd.fired[family.index()]));
+            });
+            self.changed(key, group);
+        }
+        if account.established {
+            self.rate(gained, lost);
+        }
+    }
+
+    /// Counts an account at the rung it is held at now.
+    pub(super) fn recount(&self, account: &mut Account) {
+        let (from, to) = (account.counted, account.held.rung);
+        if from == to {
+            return;
+        }
+        account.counted = to;
+        for &key in account.keys.as_slice() {
+            self.crowds.amend(key, |crowd| {
+                less(&mut crowd.rungs[from.index()]);
+                crowd.rungs[to.index()] += 1;
+            });
+        }
+    }
+
+    /// An account has become established.
+    pub(super) fn settled(&self, account: &Account) {
+        self.rates.established.fetch_add(1, Relaxed);
+        self.rate(account.fired, 0);
+        for &key in account.keys.as_slice() {
+            self.crowds.amend(key, |crowd| crowd.aged += 1);
+        }
+    }
+
+    /// An account is forgotten.
+    pub(super) fn forget(&self, account: &Account) {
+        for &key in account.keys.as_slice() {
+            self.crowds.amend(key, |crowd| account.take_from(crowd));
+        }
+        if account.established {
+            self.cohorts.leave(account.cohort, &account.steps);
+            lower(&self.rates.established);
+            self.rate(0, account.fired);
+        }
+    }
+
+    /// Weighs changed crowds, and now and then all of them.
+    pub(super) fn tick(&self, now: Timestamp, group: &Group) {
+        self.crowds.tick(now);
+        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in dirty {
+            self.crowds.amend(key, |crowd| crowd.heat = group::heat(crowd, &self.rates, group));
+        }
+        let mut reviewed = self.reviewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(*reviewed) >= REVIEW {
+            *reviewed = now;
+            self.review(group);
+        }
+    }
+
+    fn review(&self, group: &Group) {
+        let mut tested = 0;
+        self.crowds.each(|_, crowd| tested += u32::from(crowd.members >= group.min_members));
+        self.rates.crowds.store(tested, Relaxed);
+        self.crowds.each(|_, crowd| crowd.heat = group::heat(crowd, &self.rates, group));
+    }
+
+    fn changed(&self, key: Tag, group: &Group) {
+        let counts = |crowd: Crowd| crowd.members >= group.min_members || crowd.heat > 0.0;
+        if self.crowds.get(key).is_some_and(counts) {
+            self.dirty.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+    }
+
+    fn rate(&self, gained: u8, lost: u8) {
+        for family in speaking(gained) {
+            self.rates.fired[family.index()].fetch_add(1, Relaxed);
+        }
+        for family in speaking(lost) {
+            lower(&self.rates.fired[family.index()]);
+        }
+    }
+}
+
+impl Around {
+    fn weigh(&mut self, crowd: &Crowd, facet: Facet, account: &Account, group: &Group) {
+        if crowd.heat > self.heat {
+            self.heat = crowd.heat;
+            self.facet = Some(facet);
+        }
+        if !account.established {
+            self.floor = self.floor.max(group::floor(crowd, group));
+        }
+    }
+}
+
+fn less(count: &mut u32) {
+    *count = count.saturating_sub(1);
+}
+
+fn lower(count: &AtomicU32) {
+    let _ = count.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+}
+
+const _: () = assert!(Family::ALL.len() <= 8, "families fit the bits of `fired`");

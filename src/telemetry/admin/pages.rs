@@ -1,0 +1,96 @@
+//! What there is to read.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use serde::Deserialize;
+
+use super::{AdminState, DRAINING, SERVING, gate};
+use crate::engine::Line;
+use crate::signal::ExchangeId;
+
+const INDEX: &str = "\
+stillguard's admin listener. Read only.
+
+/healthz                    the process is alive
+/readyz                     traffic is welcome: 200, or 503 while starting and draining
+/metrics                    for Prometheus, in the OpenMetrics text format
+/admin/v1/decisions/{id}    a recent decision by the id its caller was shown (sg_...);
+                            add ?format=text for words
+/admin/v1/accounts          how many accounts are remembered
+";
+
+/// What Prometheus asks for by name since the format has one.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Shared = State<Arc<AdminState>>;
+
+pub(super) fn router(state: Arc<AdminState>) -> Router {
+    Router::new()
+        .route("/", get(INDEX))
+        .route("/healthz", get("alive\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/admin/v1/decisions/{id}", get(decision))
+        .route("/admin/v1/accounts", get(accounts))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), gate::check))
+        .with_state(state)
+}
+
+async fn ready(State(state): Shared) -> (StatusCode, &'static str) {
+    match state.phase() {
+        SERVING => (StatusCode::OK, "ready\n"),
+        DRAINING => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+    }
+}
+
+async fn metrics(State(state): Shared) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, OPENMETRICS)], state.telemetry.metrics.encode())
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Format {
+    #[default]
+    Json,
+    Text,
+}
+
+/// The ask and its verdict, in the decision log's own form. The ring is short: what it has
+/// forgotten is still in the log.
+async fn decision(
+    State(state): Shared,
+    Path(id): Path<String>,
+    Query(wish): Query<Wish>,
+) -> Response {
+    let id = id.strip_prefix("sg_").and_then(|tag| tag.parse().ok()).map(ExchangeId);
+    let Some(id) = id else {
+        let expected = "a decision id is expected: sg_ and 16 hex digits\n";
+        return (StatusCode::BAD_REQUEST, expected).into_response();
+    };
+    let Some(decision) = state.telemetry.decisions.find(id) else {
+        let gone = "no recent decision has this id; older ones are in the decision log\n";
+        return (StatusCode::NOT_FOUND, gone).into_response();
+    };
+    match wish.format {
+        Format::Json => Json(Line::ask(&decision.ask, &decision.verdict)).into_response(),
+        Format::Text => format!("{}\n", decision.verdict.in_words()).into_response(),
+    }
+}
+
+/// The count as of the last tick.
+async fn accounts(State(state): Shared) -> Json<serde_json::Value> {
+    let remembered = state.telemetry.metrics.remembered();
+    Json(serde_json::json!({ "accounts": remembered }))
+}

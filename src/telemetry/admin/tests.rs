@@ -1,0 +1,171 @@
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::engine::{Line, Verdict};
+use crate::policy::Action;
+use crate::telemetry::fakes;
+
+struct Served {
+    address: SocketAddr,
+    state: Arc<AdminState>,
+    token: CancellationToken,
+}
+
+async fn served() -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = AdminState::new(Arc::default(), vec!["ours.example".into()]);
+    let (state, token) = (Arc::new(state), CancellationToken::new());
+    tokio::spawn(serve(listener, Arc::clone(&state), token.clone()));
+    Served { address, state, token }
+}
+
+impl Served {
+    /// Sends bytes as they are and reads until the connection ends.
+    async fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.raw(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await
+    }
+
+    async fn with(&self, headers: &str) -> String {
+        self.raw(&format!("GET /healthz HTTP/1.1\r\n{headers}\r\n")).await
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap()
+}
+
+#[tokio::test]
+async fn readiness_follows_the_process_and_draining_is_final() {
+    let served = served().await;
+    assert_eq!(status(&served.get("/readyz").await), "503");
+    served.state.serving();
+    assert_eq!(status(&served.get("/readyz").await), "200");
+    served.state.draining();
+    served.state.serving();
+    let answer = served.get("/readyz").await;
+    assert_eq!(status(&answer), "503");
+    assert!(answer.ends_with("draining\n"), "{answer}");
+    assert_eq!(status(&served.get("/healthz").await), "200");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_ours_is_refused() {
+    let served = served().await;
+    for host in ["localhost:1", "127.0.0.1", "[::1]:9464", "ours.example:80"] {
+        assert_eq!(status(&served.with(&format!("host: {host}\r\n")).await), "200", "{host}");
+    }
+    for head in [
+        "host: evil.example\r\n",
+        "host: localhost.evil.example\r\n",
+        "host: localhost\r\nhost: evil.example\r\n",
+        "accept: text/plain\r\n",
+    ] {
+        assert_eq!(status(&served.with(head).await), "403", "{head}");
+    }
+    let absolute = "GET http://evil.example/metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    assert_eq!(status(&served.raw(absolute).await), "400");
+}
+
+#[tokio::test]
+async fn another_origin_is_refused_and_our_own_is_not() {
+    let served = served().await;
+    let with = |head: &str| format!("host: localhost:9464\r\n{head}\r\n");
+    for ours in ["origin: http://localhost:9464", "sec-fetch-site: none"] {
+        assert_eq!(status(&served.with(&with(ours)).await), "200", "{ours}");
+    }
+    for other in [
+        "origin: http://localhost:3000",
+        "origin: https://evil.example",
+        "origin: null",
+        "sec-fetch-site: cross-site",
+    ] {
+        assert_eq!(status(&served.with(&with(other)).await), "403", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn only_reads_without_a_body_are_served() {
+    let served = served().await;
+    let post = "POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    let answer = served.raw(post).await;
+    assert_eq!(status(&answer), "405");
+    assert!(answer.contains("allow: GET,HEAD"), "{answer}");
+    let body = "GET /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nhello";
+    assert_eq!(status(&served.raw(body).await), "413");
+}
+
+#[tokio::test]
+async fn a_decision_is_explained_by_its_id_in_json_or_words() {
+    let served = served().await;
+    let (ask, verdict) = (fakes::ask(0xa1), Verdict { action: Action::Drop, ..Verdict::default() });
+    served.state.telemetry.decisions.asked(&ask, &verdict);
+    let answer = served.get(&format!("/admin/v1/decisions/{}", ask.id)).await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(serde_json::from_str::<Line>(body).unwrap(), Line::ask(&ask, &verdict));
+    let words = served.get(&format!("/admin/v1/decisions/{}?format=text", ask.id)).await;
+    assert!(words.ends_with(&format!("{}\n", verdict.in_words())), "{words}");
+    assert_eq!(status(&served.get("/admin/v1/decisions/sg_00000000000000ff").await), "404");
+    assert_eq!(status(&served.get("/admin/v1/decisions/%0d%0a").await), "400");
+}
+
+#[tokio::test]
+async fn metrics_and_the_count_of_accounts_are_there() {
+    let served = served().await;
+    served.state.telemetry.metrics.accounts(12);
+    let metrics = served.get("/metrics").await;
+    assert!(metrics.contains("content-type: application/openmetrics-text"), "{metrics}");
+    assert!(metrics.contains("x-content-type-options: nosniff"), "{metrics}");
+    assert!(metrics.contains("stillguard_accounts 12"), "{metrics}");
+    assert!(served.get("/admin/v1/accounts").await.ends_with("{\"accounts\":12}"));
+    assert!(served.get("/").await.contains("/metrics"));
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_listener_and_what_it_holds() {
+    let served = served().await;
+    let mut waiting = TcpStream::connect(served.address).await.unwrap();
+    served.get("/healthz").await;
+    served.token.cancel();
+    let _ = waiting.read(&mut [0]).await;
+    while TcpStream::connect(served.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_nothing_is_closed() {
+    let served = served().await;
+    let mut silent = TcpStream::connect(served.address).await.unwrap();
+    let mut answer = Vec::new();
+    silent.read_to_end(&mut answer).await.unwrap();
+    assert!(!String::from_utf8_lossy(&answer).contains("200"));
+}
+
+#[test]
+fn it_runs_on_a_thread_of_its_own_until_told_to_stop() {
+    use std::io::{Read, Write};
+
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(AdminState::new(Arc::default(), Vec::new()));
+    let token = CancellationToken::new();
+    let thread = spawn(listener, state, token.clone()).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("alive\n"), "{answer}");
+    token.cancel();
+    thread.join().unwrap().unwrap();
+}

@@ -1,0 +1,113 @@
+//! Label sets, and the one word each enum's variant has in metrics.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+use super::{FailOpen, Stage};
+use crate::dialect::{Api, Reason};
+use crate::signal::{Ending, UsageSource};
+
+macro_rules! label_sets {
+    ($($name:ident { $($label:ident),* })*) => { $(
+        #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+        pub(super) struct $name {
+            $(pub(super) $label: &'static str,)*
+        }
+    )* };
+}
+label_sets! {
+    ByApi { api }
+    ByDirection { direction }
+    ByEnding { api, ending }
+    ByOutcome { outcome }
+    ByReason { reason }
+    BySignal { signal }
+    ByStage { stage }
+    ByTokens { direction, source }
+}
+
+impl From<Api> for ByApi {
+    fn from(api: Api) -> Self {
+        Self { api: word(api) }
+    }
+}
+
+impl ByEnding {
+    pub(super) fn of(api: Api, ending: Ending) -> Self {
+        let ending = match ending {
+            Ending::Complete => "complete",
+            Ending::Truncated => "truncated",
+            Ending::Cancelled => "cancelled",
+            Ending::Refused => "refused",
+            Ending::Failed => "failed",
+        };
+        Self { api: word(api), ending }
+    }
+}
+
+impl ByTokens {
+    pub(super) fn of(direction: &'static str, source: UsageSource) -> Self {
+        let source = match source {
+            UsageSource::Reported => "reported",
+            UsageSource::Counted => "counted",
+            UsageSource::Unknown => "unknown",
+        };
+        Self { direction, source }
+    }
+}
+
+impl From<Stage> for ByStage {
+    fn from(stage: Stage) -> Self {
+        let stage = match stage {
+            Stage::Before => "before",
+            Stage::After => "after",
+            Stage::Stream => "stream",
+        };
+        Self { stage }
+    }
+}
+
+impl From<FailOpen> for ByReason {
+    fn from(why: FailOpen) -> Self {
+        let reason = match why {
+            FailOpen::Panic => "panic",
+            FailOpen::Deadline => "deadline",
+            FailOpen::UnreadableAnswer => "unreadable-answer",
+        };
+        Self { reason }
+    }
+}
+
+impl From<Reason> for ByReason {
+    fn from(reason: Reason) -> Self {
+        let reason = match reason {
+            Reason::Throttled => "throttled",
+            Reason::Challenged => "challenged",
+            Reason::Dropped => "dropped",
+            Reason::Malformed => "malformed",
+            Reason::Ambiguous => "ambiguous",
+            Reason::BadRequest => "bad-request",
+            Reason::MissingCredential => "missing-credential",
+            Reason::BadCredential => "bad-credential",
+            Reason::TwoCredentials => "two-credentials",
+            Reason::NoTenant => "no-tenant",
+            Reason::MethodNotAllowed => "method-not-allowed",
+            Reason::RequestTimeout => "request-timeout",
+            Reason::TooLarge => "too-large",
+            Reason::UriTooLong => "uri-too-long",
+            Reason::HeadersTooLarge => "headers-too-large",
+            Reason::UnsupportedEncoding => "unsupported-encoding",
+            Reason::Overloaded => "overloaded",
+            Reason::UpstreamFailed => "upstream-failed",
+            Reason::UpstreamTimeout => "upstream-timeout",
+        };
+        Self { reason }
+    }
+}
+
+fn word(api: Api) -> &'static str {
+    match api {
+        Api::OpenaiChat => "openai-chat",
+        Api::AnthropicMessages => "anthropic-messages",
+        Api::Other => "other",
+    }
+}
