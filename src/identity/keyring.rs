@@ -53,6 +53,15 @@ impl Keyring {
         Tag(u64::from_le_bytes(bytes.as_bytes()[..8].try_into().unwrap_or_default()))
     }
 
+    /// A key of its own for the purpose that `label` names.
+    pub fn derive(&self, label: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.root);
+        for part in [b"derive", label.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// A fast keyed hash of text: for sketches, templates and prefix chains.
     pub fn text(&self, text: &[u8]) -> u64 {
         rapidhash_v3_seeded(text, &self.text)

@@ -119,7 +119,8 @@ pub struct Exchange {
     pub ask: Ask,
     pub ended: Timestamp,
     pub ending: Ending,
-    /// Status the endpoint answered with, or the refusal's own.
+    /// Status the endpoint answered with, or the refusal's own; 0 when the caller left before there
+    /// was one.
     pub status: u16,
     pub completion: Completion,
 }
@@ -128,7 +129,7 @@ impl Exchange {
     /// Whether the endpoint took the caller's key: only then may memory of the account begin.
     pub fn accepted(&self) -> bool {
         !matches!(self.ending, Ending::Refused | Ending::Failed)
-            && !matches!(self.status, 401 | 403)
+            && !matches!(self.status, 0 | 401 | 403)
     }
 
     /// Whether the caller was given an answer of the model, whole or in part.

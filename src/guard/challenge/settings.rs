@@ -1,0 +1,73 @@
+//! The `[guard.challenge]` table.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where people reach this proxy, e.g. `https://api.example.com`. Without it, links name the
+    /// host that the refused request was sent to.
+    pub base_url: Option<String>,
+    /// Difficulty of each of the 16 puzzles: 2^bits hashes. Rises with the score and with every
+    /// clearance of the last day. 12 takes a browser 0.1 s in all, 16 a second, 20 twelve seconds.
+    #[schemars(range(min = 1, max = 22))]
+    pub bits: u8,
+    /// The highest difficulty asked for.
+    #[schemars(range(min = 1, max = 22))]
+    pub most_bits: u8,
+    /// Seconds a challenge may be answered for.
+    pub lifetime_seconds: u32,
+    /// What an answer earns: this long and this many requests, whichever ends first.
+    pub clear_seconds: u32,
+    pub clear_requests: u32,
+    /// Answers taken from one address, and for one account, per minute.
+    pub answers_per_minute: std::num::NonZeroU32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            bits: 12,
+            most_bits: 20,
+            lifetime_seconds: 1800,
+            clear_seconds: 3600,
+            clear_requests: 500,
+            answers_per_minute: std::num::NonZeroU32::MIN.saturating_add(9),
+        }
+    }
+}
+
+impl Settings {
+    /// The most that a command line solves without being asked twice.
+    const CAP: u8 = 22;
+
+    /// Bits of each puzzle for an account `excess` nats above the challenge rung that has cleared
+    /// `cleared` challenges of late.
+    pub(super) fn difficulty(&self, excess: f32, cleared: u8) -> u8 {
+        let most = self.most_bits.clamp(1, Self::CAP);
+        let harder = excess.clamp(0.0, f32::from(Self::CAP)) as u8;
+        self.bits.saturating_add(harder).saturating_add(cleared).clamp(1, most)
+    }
+
+    pub(super) fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime_seconds.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn difficulty_follows_score_and_history_up_to_the_cap() {
+        let settings = Settings::default();
+        assert_eq!(settings.difficulty(0.4, 0), 12);
+        assert_eq!(settings.difficulty(2.4, 1), 15);
+        assert_eq!(settings.difficulty(f32::INFINITY, 255), 20);
+        assert_eq!(settings.difficulty(f32::NAN, 0), 12);
+    }
+}
