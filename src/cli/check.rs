@@ -7,7 +7,7 @@ use std::path::Path;
 use stillguard::config::{Config, Loaded};
 use stillguard::policy::{Action, Limits, Pace, Policies, Policy};
 
-use super::{Failure, counted, load, print};
+use super::{Failure, counted, joined, load, print};
 
 pub(super) fn check(file: &Path) -> Result<(), Failure> {
     let Loaded { config, warnings } = load(file)?;
@@ -20,8 +20,9 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
 
 fn described(config: &Config) -> String {
     let mut text = String::new();
+    let endpoints = config.forward().endpoints;
     let upstream =
-        config.upstream.as_ref().map_or_else(|| "given by --upstream".into(), ToString::to_string);
+        if endpoints.is_empty() { "given by --upstream".into() } else { joined(&endpoints) };
     let listen: Vec<_> = config.net().listen.iter().map(ToString::to_string).collect();
     row(&mut text, 0, "upstream", &upstream);
     row(&mut text, 0, "listen", &listen.join(", "));

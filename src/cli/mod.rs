@@ -4,8 +4,6 @@ mod check;
 mod failure;
 mod fetch;
 mod id;
-mod joints;
-mod puzzle;
 mod secret;
 mod serve;
 mod signals;
@@ -16,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use stillguard::config::{self, Config, Loaded, Refused};
+use stillguard::net::upstream::Endpoint;
 use stillguard::time::Clock;
 
 pub(crate) use self::failure::{EXIT_CODES, Failure};
@@ -81,4 +80,9 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn joined(endpoints: &[Endpoint]) -> String {
+    let urls: Vec<_> = endpoints.iter().map(|endpoint| endpoint.url.to_string()).collect();
+    urls.join(", ")
 }

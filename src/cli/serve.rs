@@ -2,26 +2,28 @@
 
 mod control;
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use clap::Args;
-use stillguard::config::{Config, Upstream, process_environment};
+use stillguard::config::{Config, process_environment};
 use stillguard::engine::Engine;
-use stillguard::guard::{GuardLayer, Shared};
-use stillguard::identity::{Identifier, Keyring};
+use stillguard::guard::{GuardLayer, Shared, respond};
+use stillguard::identity::{Identifier, Keyring, TenantName};
+use stillguard::net::upstream::{Endpoints, NoEndpoints, Url};
+use stillguard::net::{self, SetupError};
 use stillguard::policy::Policies;
 use stillguard::telemetry::{AdminState, Telemetry, log_panics, start_logging};
 use stillguard::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use self::control::Control;
-use super::joints::Server;
-use super::{Failure, read, secret};
+use super::{Failure, joined, print, read, secret};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -42,19 +44,28 @@ pub(crate) struct Options {
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
-    let upstream = config.upstream.clone().ok_or_else(|| Failure::Mistakes(NO_UPSTREAM.into()))?;
+    let endpoints = endpoints(&config)?;
     start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
-    let server = bind(&config, &shared)?;
-    greet(&server, &admin, &upstream, &config).context("can't tell the addresses")?;
+    let telemetry = Arc::clone(&shared.telemetry);
+    let stack = (GuardLayer::new(Arc::clone(&shared)), endpoints);
+    let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
+    let admin_address = admin.local_addr().context("can't tell the admin address")?;
+    greet(server.local_addr(), admin_address, &config)?;
     let stop = CancellationToken::new();
     let hosts = config.telemetry().admin.hosts;
     let state = Arc::new(AdminState::new(Arc::clone(&shared.telemetry), hosts));
     let watched = options.config.clone().map(|path| (path, file));
-    let control = Control { shared: Arc::clone(&shared), watched, state, stop: stop.clone() };
+    let control = Control {
+        shared: Arc::clone(&shared),
+        certificates: server.certificates(),
+        watched,
+        state,
+        stop: stop.clone(),
+    };
     let running = control.start(admin)?;
-    let served = server.run(stop).context("the listener failed");
+    let served = server.run(stop).map_err(|why| anyhow!("the listener failed: {why}"));
     running.finish();
     if !shared.telemetry.decisions.flush(LAST_LINES) {
         tracing::warn!("the decision log's last lines were not written in time");
@@ -79,7 +90,7 @@ const NO_UPSTREAM: &str = "no upstream: where is the inference endpoint? Say --u
 fn laid_over(file: &Config, options: &Options) -> Result<Config, Failure> {
     let mut config = file.clone();
     if let Some(url) = &options.upstream {
-        let upstream = url.parse::<Upstream>();
+        let upstream = Url::try_from(url.clone());
         config.upstream = Some(upstream.map_err(|why| Failure::Mistakes(why.to_string()))?);
     }
     config.listen = options.listen.or(config.listen);
@@ -100,8 +111,7 @@ fn shared(config: &Config) -> Result<Shared, Failure> {
     let keyring = Keyring::new(*secret);
     let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
     let policies = Policies::from(&config.policy());
-    let tenants: Vec<_> = policies.iter().map(|policy| policy.tenant.clone()).collect();
-    let telemetry = Telemetry::start(&config.telemetry(), &tenants);
+    let telemetry = Telemetry::start(&config.telemetry(), &tenants(config));
     let telemetry = telemetry.context("can't start the decision log")?;
     Ok(Shared {
         settings: ArcSwap::from_pointee(config.guard.clone()),
@@ -119,13 +129,29 @@ fn identifier(config: &Config, keyring: &Keyring) -> Result<Identifier, String> 
     made.map_err(|why| why.to_string())
 }
 
-fn bind(config: &Config, shared: &Arc<Shared>) -> Result<Server, Failure> {
-    let net = config.net();
-    let Some(address) = net.listen.first().copied() else {
-        return Err(Failure::Mistakes("net.listen names no address".into()));
-    };
-    let layer = GuardLayer::new(Arc::clone(shared));
-    Server::bind(&net, move || layer.clone()).map_err(|why| Failure::Listen { address, why })
+fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
+    Endpoints::new(config.forward()).map_err(|why| match why {
+        NoEndpoints::None => Failure::Mistakes(NO_UPSTREAM.into()),
+        NoEndpoints::Tls(why) => Failure::Mistakes(why.to_string()),
+    })
+}
+
+fn not_bound(why: SetupError) -> Failure {
+    match why {
+        SetupError::Listen { address, source } => Failure::Listen { address, why: source },
+        SetupError::NoAddress | SetupError::NobodyTrusted | SetupError::Tls(_) => {
+            Failure::Mistakes(why.to_string())
+        }
+        SetupError::Worker(why) => Failure::Other(why.into()),
+    }
+}
+
+/// Tenants that get metrics of their own: those the file names.
+fn tenants(config: &Config) -> Vec<TenantName> {
+    let rules = config.identity.tenants.iter().map(|rule| rule.name.as_str());
+    let names = config.tenants.iter().map(|tenant| tenant.name.as_str()).chain(rules);
+    let names: BTreeSet<_> = names.chain([config.identity.default_tenant.as_str()]).collect();
+    names.into_iter().map(TenantName::from).collect()
 }
 
 fn bind_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -133,23 +159,17 @@ fn bind_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// The one line that says what runs where, and what to do next.
-fn greet(
-    server: &Server,
-    admin: &TcpListener,
-    upstream: &Upstream,
-    config: &Config,
-) -> std::io::Result<()> {
-    let (listen, admin) = (server.local_addr()?, admin.local_addr()?);
+fn greet(listen: SocketAddr, admin: SocketAddr, config: &Config) -> Result<(), Failure> {
     let mode = config.policy().defaults.mode.unwrap_or_default().name();
+    let scheme = if config.net().tls.is_some() { "https" } else { "http" };
+    let upstream = joined(&config.forward().endpoints);
     let reach = if listen.ip().is_unspecified() {
-        format!("<this host>:{}", listen.port())
+        format!("{scheme}://<this host>:{}", listen.port())
     } else {
-        listen.to_string()
+        format!("{scheme}://{listen}")
     };
-    println!(
+    print(&format!(
         "stillguard listens on {listen}, forwards to {upstream}, mode {mode}, metrics on \
-         http://{admin}/metrics; try OPENAI_BASE_URL=http://{reach}/v1 or \
-         ANTHROPIC_BASE_URL=http://{reach}"
-    );
-    Ok(())
+         http://{admin}/metrics; try OPENAI_BASE_URL={reach}/v1 or ANTHROPIC_BASE_URL={reach}\n"
+    ))
 }

@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use http::{StatusCode, Uri};
 use serde::Deserialize;
+use stillguard::guard::solve_puzzles;
 
 use super::fetch::fetch;
-use super::{Failure, print, puzzle};
+use super::{Failure, print};
 
 /// What the proxy answers to `GET /.stillguard/c/<token>`.
 #[derive(Debug, Deserialize)]
@@ -35,7 +36,7 @@ pub(super) fn solve(url: &str) -> Result<(), Failure> {
         .context("can't start a runtime")?;
     let challenge = runtime.block_on(ask(&uri))?;
     eprintln!("working on {} puzzles of {} bits ...", challenge.count, challenge.bits);
-    let solution = puzzle::solve(&challenge.token, challenge.bits, challenge.count);
+    let solution = solve_puzzles(&challenge.token, challenge.bits, challenge.count);
     let cleared = runtime.block_on(answer(&uri, &solution))?;
     print(&format!(
         "cleared for {} minutes or {} requests; the client needs no change\n",

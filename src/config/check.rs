@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::Config;
 use super::mistake::Mistake;
 use super::tree::Tree;
-use super::{Config, Upstream};
 use crate::identity::{Identifier, Keyring};
-use crate::policy::{Fault, Gravity, check_weight};
+use crate::net::upstream::Url;
+use crate::policy::{Fault, check_weight};
 use crate::signal::CATALOGUE;
 use crate::time::Timestamp;
 
@@ -23,7 +24,8 @@ pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mis
 }
 
 /// Keys at the top of the file that are short for another one.
-const SHORT: [(&str, &[&str]); 3] = [
+const SHORT: [(&str, &[&str]); 4] = [
+    ("upstream", &["forward", "endpoints"]),
     ("mode", &["policy", "mode"]),
     ("listen", &["net", "listen"]),
     ("admin", &["telemetry", "admin", "listen"]),
@@ -45,15 +47,19 @@ fn addresses(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
         let key = if tree.has(&["admin"]) { "admin" } else { "listen" };
         return Some(Mistake::new(tree.span(&[key]), message));
     }
-    let itself = |upstream: &Upstream| {
-        let host = upstream.host().trim_matches(['[', ']']);
-        let host = if host == "localhost" { "127.0.0.1" } else { host };
-        let address = host.parse().map(|ip: IpAddr| SocketAddr::from((ip, upstream.port())));
-        address.is_ok_and(|address| listen.contains(&address))
-    };
-    let upstream = config.upstream.as_ref().filter(|upstream| itself(upstream))?;
-    let message = format!("{upstream} is where this proxy listens: it would forward to itself");
+    let url = config.upstream.as_ref().filter(|url| is_one_of(url, &listen))?;
+    let message = format!("{url} is where this proxy listens: it would forward to itself");
     Some(Mistake::new(tree.span(&["upstream"]), message))
+}
+
+fn is_one_of(url: &Url, addresses: &[SocketAddr]) -> bool {
+    let Ok(uri) = url.to_string().parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(usual);
+    let address = host.parse().map(|ip: IpAddr| SocketAddr::from((ip, port)));
+    address.is_ok_and(|address| addresses.contains(&address))
 }
 
 /// What the identity room refuses. Its settings are checked as a whole: no key is to blame alone.
@@ -86,18 +92,27 @@ fn signals(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
     wrong.collect()
 }
 
-/// A tenant that identification never names: its settings can't match.
+/// Settings for a tenant that identification never names: they can't match.
 fn unselectable(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
     let rules = config.identity.tenants.iter().map(|rule| rule.name.as_str());
     let named: BTreeSet<&str> = rules.chain([config.identity.default_tenant.as_str()]).collect();
-    let missed = config.tenants.iter().enumerate().filter(|(_, tenant)| {
-        !tenant.name.trim().is_empty() && !named.contains(tenant.name.as_str())
+    let tenants = config.tenants.iter().enumerate().map(|(index, tenant)| {
+        (
+            tenant.name.as_str(),
+            ["tenants".to_owned(), index.to_string(), "name".to_owned()].to_vec(),
+        )
     });
-    let mistake = |(index, tenant): (usize, &crate::policy::Tenant)| Mistake {
-        gravity: Gravity::Mistake,
-        message: format!("no identity rule names tenant `{}`: it can never match", tenant.name),
+    let endpoints = config.forward.tenants.keys().map(|name| {
+        (name.as_str(), ["forward".to_owned(), "tenants".to_owned(), name.clone()].to_vec())
+    });
+    let missed = tenants.chain(endpoints);
+    let missed = missed.filter(|(name, _)| !name.trim().is_empty() && !named.contains(name));
+    let mistake = |(name, at): (&str, Vec<String>)| Mistake {
         hint: Some("add a rule under [[identity.tenants]] with this name".into()),
-        span: tree.span(&["tenants", &index.to_string(), "name"]),
+        ..Mistake::new(
+            tree.span(&at),
+            format!("no identity rule names tenant `{name}`: it can never match"),
+        )
     };
     missed.map(mistake).collect()
 }

@@ -9,7 +9,6 @@ mod load;
 mod mistake;
 mod reload;
 mod tree;
-mod upstream;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +22,7 @@ pub use self::environment::{Environment, process as process_environment};
 pub use self::load::{Loaded, Refused, load, parse};
 pub use self::mistake::{Mistake, Mistakes};
 pub use self::reload::{Changed, Reload, Reloaded, watch};
-pub use self::upstream::{NotAnUpstream, Upstream};
+use crate::net::upstream::{self, Endpoint, Url};
 use crate::policy::{Mode, Tenant, TenantSettings};
 use crate::{engine, guard, identity, net, policy, signal, telemetry};
 
@@ -31,8 +30,10 @@ use crate::{engine, guard, identity, net, policy, signal, telemetry};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The inference endpoint, e.g. `http://127.0.0.1:8000`. `--upstream` goes before it.
-    pub upstream: Option<Upstream>,
+    /// The inference endpoint, e.g. `http://127.0.0.1:8000`. Short for `forward.endpoints` with
+    /// one. `--upstream` goes before it.
+    #[schemars(with = "Option<String>")]
+    pub upstream: Option<Url>,
     /// Where callers connect. Short for `net.listen` with one address.
     pub listen: Option<SocketAddr>,
     /// Where operators connect: metrics, health. Keep it private. Short for
@@ -51,6 +52,7 @@ pub struct Config {
     pub engine: engine::Settings,
     pub guard: guard::Settings,
     pub net: net::Settings,
+    pub forward: upstream::Settings,
     pub telemetry: telemetry::Settings,
 }
 
@@ -76,6 +78,15 @@ impl Config {
             net.listen = vec![listen];
         }
         net
+    }
+
+    /// The endpoints' knobs, with `upstream` laid over them.
+    pub fn forward(&self) -> upstream::Settings {
+        let mut forward = self.forward.clone();
+        if let Some(url) = self.upstream.clone() {
+            forward.endpoints = vec![Endpoint { url, weight: 1 }];
+        }
+        forward
     }
 
     /// What is reported and where, with `admin` laid over it.

@@ -62,7 +62,7 @@ fn without_an_upstream_nothing_is_served_and_the_ways_to_say_one_are_named() {
 fn an_upstream_that_is_none_is_refused() {
     let (code, _, err) = run(&["serve", "--upstream", "localhost:8000"]);
     assert_eq!(code, 1);
-    assert!(err.contains("has to begin with http:// or https://"), "{err}");
+    assert!(err.contains("is not an endpoint"), "{err}");
 }
 
 #[test]

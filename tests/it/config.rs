@@ -103,9 +103,8 @@ fn the_shipped_file_shows_every_key() {
     let mut keys = BTreeSet::new();
     collect(&schema, &schema, String::new(), &mut keys);
     // Stated in short at the top, and a mistake to state twice.
-    for key in ["/policy/mode", "/net/listen", "/telemetry/admin/listen"] {
-        assert!(keys.remove(key), "{key}");
-    }
+    let long = ["/policy/mode", "/net/listen", "/telemetry/admin/listen", "/forward/endpoints"];
+    keys.retain(|key| !long.iter().any(|long| key.starts_with(long)));
     assert!(keys.len() > 40, "{keys:?}");
     let missing: BTreeSet<_> = keys.iter().map(|key| shown_as(key)).collect();
     let missing: Vec<_> = missing.iter().filter(|key| file.pointer(key).is_none()).collect();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use stillguard::config::{self, Changed, Config, Reload};
 use stillguard::guard::Shared;
+use stillguard::net::Certificates;
 use stillguard::policy::Policies;
 use stillguard::telemetry::{self, AdminState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) struct Control {
     pub(super) shared: Arc<Shared>,
+    pub(super) certificates: Option<Arc<Certificates>>,
     /// The file, and what it said when it was read: without the command line's words.
     pub(super) watched: Option<(PathBuf, Config)>,
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
@@ -55,8 +57,11 @@ impl Control {
     }
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, watched, stop, state } = self;
-        let following = follow(Arc::clone(&shared), watched, done.clone());
+        let Self { shared, certificates, watched, stop, state } = self;
+        let to_apply = Arc::clone(&shared);
+        let apply =
+            move |changed: &Changed| apply(&to_apply, certificates.as_deref(), &changed.config);
+        let following = follow(&shared, watched, done.clone(), apply);
         tokio::try_join!(tick(&shared, &done), following, obey(&stop, &state, &done))?;
         Ok(())
     }
@@ -98,16 +103,16 @@ fn second(shared: &Shared) {
 
 /// Takes over what changes in the file.
 async fn follow(
-    shared: Arc<Shared>,
+    shared: &Shared,
     watched: Option<(PathBuf, Config)>,
     done: CancellationToken,
+    apply: impl FnMut(&Changed) -> Result<(), String>,
 ) -> anyhow::Result<()> {
     let Some((path, in_force)) = watched else {
         return ignore_hangups(done).await;
     };
     let reload = Reload::new(path, in_force, shared.clock, &config::process_environment);
     let telemetry = Arc::clone(&shared.telemetry);
-    let apply = move |changed: &Changed| apply(&shared, &changed.config);
     config::watch(reload, telemetry, done, apply).await.context("can't follow the file")
 }
 
@@ -119,10 +124,18 @@ async fn ignore_hangups(done: CancellationToken) -> anyhow::Result<()> {
 }
 
 /// All or nothing: what can fail comes first.
-fn apply(shared: &Shared, config: &Config) -> Result<(), String> {
+fn apply(
+    shared: &Shared,
+    certificates: Option<&Certificates>,
+    config: &Config,
+) -> Result<(), String> {
     let identifier = super::identifier(config, &shared.keyring)?;
+    if let Some((certificates, files)) = certificates.zip(config.net.tls.as_ref()) {
+        certificates.reload(files).map_err(|why| why.to_string())?;
+    }
     shared.identifier.store(Arc::new(identifier));
     shared.settings.store(Arc::new(config.guard.clone()));
+    shared.telemetry.metrics.tenants(&super::tenants(config));
     shared.engine.reload(config.engine(), Policies::from(&config.policy()));
     Ok(())
 }
