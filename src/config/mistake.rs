@@ -58,6 +58,15 @@ impl Mistakes {
         shown.join("\n\n")
     }
 
+    /// Each on one line, for logs: `file:line:column: what is wrong`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.all.iter().map(|mistake| {
+            let (line, column) = self.position(mistake);
+            let hint = mistake.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{}:{line}:{column}: {}{hint}", self.file, mistake.message)
+        })
+    }
+
     fn show(&self, mistake: &Mistake, renderer: &Renderer) -> String {
         let level = match mistake.gravity {
             Gravity::Mistake => Level::ERROR,
@@ -151,5 +160,6 @@ mod tests {
         let mistakes = Mistakes::new("f.toml", text, vec![Mistake::new(at..at + 1, "no")]);
         assert_eq!(mistakes.position(&mistakes.all[0]), (2, 8));
         assert!(mistakes.to_string().contains("f.toml:2:8"), "{mistakes}");
+        assert_eq!(mistakes.lines().collect::<Vec<_>>(), ["f.toml:2:8: no"]);
     }
 }

@@ -138,9 +138,10 @@ fn take_over(
 ) -> Option<Arc<Config>> {
     let refused = match reloaded {
         Reloaded::Unchanged => return None,
-        Reloaded::Refused(why) => why.to_string(),
+        Reloaded::Refused(Refused::Mistakes(mistakes)) => mistakes.lines().collect(),
+        Reloaded::Refused(why @ Refused::Unreadable { .. }) => vec![why.to_string()],
         Reloaded::Changed(changed) => match apply(&changed) {
-            Err(why) => why,
+            Err(why) => vec![why],
             Ok(()) => {
                 telemetry.metrics.reload(true);
                 report(&changed);
@@ -149,14 +150,16 @@ fn take_over(
         },
     };
     telemetry.metrics.reload(false);
-    tracing::error!("the changed configuration is refused, the last good one stays\n{refused}");
+    for why in refused {
+        tracing::error!("configuration refused, the last good one stays: {why}");
+    }
     None
 }
 
 fn report(changed: &Changed) {
     tracing::info!("the changed configuration is in force");
-    if !changed.warnings.is_empty() {
-        tracing::warn!("in the configuration\n{}", changed.warnings);
+    for warning in changed.warnings.lines() {
+        tracing::warn!("configuration: {warning}");
     }
     if !changed.at_restart.is_empty() {
         let keys = changed.at_restart.join(", ");
