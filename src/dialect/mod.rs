@@ -8,9 +8,15 @@ pub mod json;
 pub mod sse;
 mod anthropic;
 mod openai;
+mod found;
+mod given;
 mod request;
 mod response;
+mod route;
+mod schema;
 mod wording;
+#[cfg(test)]
+mod testing;
 
 use std::fmt::Debug;
 

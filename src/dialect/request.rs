@@ -92,6 +92,21 @@ pub enum Effort {
     Max,
 }
 
+impl Effort {
+    /// The effort a request names; unknown names say nothing.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "minimal" => Self::Minimal,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "xhigh" | "max" => Self::Max,
+            _ => return None,
+        })
+    }
+}
+
 impl Params {
     /// Completions asked for, at least one: volume counts these, not requests.
     pub fn completions(&self) -> u32 {

@@ -1,0 +1,96 @@
+//! What readers of both directions gather: pieces of text and the provider's ids beside them.
+
+use std::borrow::Cow;
+
+use super::given::Given;
+use super::{Delta, Kind, Malformed, Part, Request, Role};
+
+#[derive(Debug, Default)]
+pub(super) struct Found<'a> {
+    pub(super) pieces: Vec<(Kind, Cow<'a, str>)>,
+    pub(super) ids: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Found<'a> {
+    /// Keeps text, unless there is none.
+    pub(super) fn text<O, L>(&mut self, kind: Kind, text: Given<'a, O, L>) {
+        self.pieces.extend(text.text().filter(|text| !text.is_empty()).map(|text| (kind, text)));
+    }
+
+    /// Notes content that has no text we could read.
+    pub(super) fn opaque(&mut self, kind: Kind) {
+        self.pieces.push((kind, Cow::default()));
+    }
+
+    pub(super) fn id<O, L>(&mut self, id: Given<'a, O, L>) {
+        self.ids.extend(id.text().filter(|id| !id.is_empty()));
+    }
+
+    /// Takes over `other`, its plain text as `kind`.
+    pub(super) fn append(&mut self, other: Self, kind: Kind) {
+        let renamed = |(given, text)| (if given == Kind::Text { kind } else { given }, text);
+        self.pieces.extend(other.pieces.into_iter().map(renamed));
+        self.ids.extend(other.ids);
+    }
+
+    /// Adds everything to a delta, as output.
+    pub(super) fn issue(self, delta: &mut Delta<'a>) {
+        delta.pieces.extend(self.pieces);
+        delta.issued.extend(self.ids);
+    }
+}
+
+/// The messages of a request, read one by one.
+#[derive(Debug, Default)]
+pub(super) struct Conversation<'a> {
+    parts: Vec<Part<'a>>,
+    ids: Vec<Cow<'a, str>>,
+    /// Index of the next message.
+    next: u32,
+    /// Something in the list was not a message.
+    stray: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// Takes the next message. What a tool gave back is the tool's, whoever sends it.
+    pub(super) fn say(&mut self, role: Role, found: Found<'a>) {
+        let turn = self.next;
+        let part = |(kind, text)| {
+            let role = if kind == Kind::ToolResult { Role::Tool } else { role };
+            Part { turn, role, kind, text }
+        };
+        self.parts.extend(found.pieces.into_iter().map(part));
+        self.ids.extend(found.ids);
+        self.next = self.next.saturating_add(1);
+    }
+
+    pub(super) fn stray(&mut self) {
+        self.stray = true;
+    }
+
+    /// Adds all messages to a request.
+    pub(super) fn tell(self, request: &mut Request<'a>) -> Result<(), Malformed> {
+        if self.stray {
+            return Err(Malformed("every element of `messages` must be an object".to_owned()));
+        }
+        let shift = u32::from(!request.parts.is_empty());
+        let shifted = |part: Part<'a>| Part { turn: part.turn.saturating_add(shift), ..part };
+        request.parts.extend(self.parts.into_iter().map(shifted));
+        request.presented.extend(self.ids);
+        Ok(())
+    }
+}
+
+/// Reads a body as an object, quoting nothing of it in errors.
+pub(super) fn object<'a, O: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<O, Malformed> {
+    let given: Given<'a, O> = serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Malformed(format!("the body can't be read as JSON (line {line}, column {column})"))
+    })?;
+    given.object().ok_or_else(|| Malformed("the body must be a JSON object".to_owned()))
+}
+
+/// The value of `field`, which must be of the type that `wanted` names.
+pub(super) fn required<T>(given: Option<T>, field: &str, wanted: &str) -> Result<T, Malformed> {
+    given.ok_or_else(|| Malformed(format!("`{field}` is required and must be {wanted}")))
+}

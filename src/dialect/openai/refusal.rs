@@ -1,0 +1,78 @@
+//! OpenAI's error object: `{"error":{"message","type","param","code"}}`.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::dialect::{Reason, Worded, Wording};
+
+pub(super) fn refuse(wording: &Wording<'_>) -> Worded {
+    let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let id = HeaderValue::from_str(wording.reference);
+    headers.extend(id.map(|id| (HeaderName::from_static("x-request-id"), id)));
+    Worded { headers, body: json(wording).into() }
+}
+
+/// A chunk that holds an error instead of choices: every SDK raises it.
+pub(super) fn break_stream(wording: &Wording<'_>) -> Bytes {
+    [b"data: ", &json(wording)[..], b"\n\n"].concat().into()
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'static str>,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Verification<'a>>,
+}
+
+#[derive(Serialize)]
+struct Verification<'a> {
+    url: &'a str,
+    reference: &'a str,
+    expires_at: u64,
+}
+
+fn json(wording: &Wording<'_>) -> Vec<u8> {
+    let (kind, code) = names(wording.reason);
+    let verification = wording.link.map(|link| Verification {
+        url: link.url,
+        reference: wording.reference,
+        expires_at: link.expires_at,
+    });
+    let error = Body { message: wording.message, r#type: kind, param: None, code, verification };
+    serde_json::to_vec(&Envelope { error }).unwrap_or_default()
+}
+
+/// `type` and `code`.
+const fn names(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::Throttled => ("requests", "rate_limit_exceeded"),
+        Reason::Challenged => ("permission_error", "verification_required"),
+        Reason::Dropped => ("permission_error", "access_denied"),
+        Reason::Malformed => ("invalid_request_error", "malformed_body"),
+        Reason::Ambiguous => ("invalid_request_error", "ambiguous_body"),
+        Reason::BadRequest => ("invalid_request_error", "bad_request"),
+        Reason::MissingCredential => ("invalid_request_error", "missing_api_key"),
+        Reason::BadCredential => ("invalid_request_error", "invalid_api_key"),
+        Reason::TwoCredentials => ("invalid_request_error", "two_credentials"),
+        Reason::NoTenant => ("invalid_request_error", "unknown_tenant"),
+        Reason::MethodNotAllowed => ("invalid_request_error", "method_not_supported"),
+        Reason::RequestTimeout => ("invalid_request_error", "request_timeout"),
+        Reason::TooLarge => ("invalid_request_error", "request_too_large"),
+        Reason::UriTooLong => ("invalid_request_error", "uri_too_long"),
+        Reason::HeadersTooLarge => ("invalid_request_error", "headers_too_large"),
+        Reason::UnsupportedEncoding => ("invalid_request_error", "unsupported_encoding"),
+        Reason::Overloaded => ("server_error", "overloaded"),
+        Reason::UpstreamFailed => ("server_error", "upstream_failed"),
+        Reason::UpstreamTimeout => ("server_error", "upstream_timeout"),
+    }
+}

@@ -1,0 +1,122 @@
+//! Paths as servers route them, so that no alias of a scored path dodges scoring.
+
+use std::borrow::Cow;
+
+/// Whether `path` leads to a route that ends in `suffix`, however it is spelt: percent-encoded
+/// once, with doubled or trailing slashes, or with dot segments. A query is not part of it.
+pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.ends_with(suffix) {
+        return true;
+    }
+    let odd =
+        path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.");
+    odd && resolved(&decoded(path)).ends_with(suffix.as_bytes())
+}
+
+/// `path` with every `%XX` replaced, once. What is not an escape stays.
+fn decoded(path: &str) -> Cow<'_, [u8]> {
+    if !path.contains('%') {
+        return path.as_bytes().into();
+    }
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        match after {
+            [high, low, tail @ ..] if first == b'%' => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = tail;
+                    continue;
+                }
+                _ => out.push(first),
+            },
+            _ => out.push(first),
+        }
+        rest = after;
+    }
+    out.into()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| value.try_into().ok())
+}
+
+/// `path` without empty and dot segments.
+fn resolved(path: &[u8]) -> Vec<u8> {
+    let mut segments = Vec::new();
+    for segment in path.split(|&byte| byte == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for segment in segments {
+        out.push(b'/');
+        out.extend_from_slice(segment);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SUFFIX: &str = "/chat/completions";
+
+    #[test]
+    fn every_spelling_of_a_route_leads_to_it() {
+        for path in [
+            "/v1/chat/completions",
+            "/chat/completions",
+            "/v1/chat/completions/",
+            "/v1//chat///completions//",
+            "/v1/chat%2Fcompletions",
+            "/v1/chat%2fcompletions",
+            "/v1/%63hat/completion%73",
+            "/v1/./chat/x/../completions/.",
+            "/v1/chat/%2e%2E/chat/completions",
+            "/openai/deployments/d/chat/completions?api-version=1",
+        ] {
+            assert!(leads_to(path, SUFFIX), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_routes_do_not() {
+        for path in [
+            "",
+            "/",
+            "/v1/completions",
+            "/v1/wechat/completions",
+            "/v1/chat/completions/x",
+            "/v1/Chat/Completions",
+            "/v1/chat%252Fcompletions",
+            "/v1/chat/completions%",
+            "/v1/models?next=/chat/completions",
+            "/../..",
+        ] {
+            assert!(!leads_to(path, SUFFIX), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics_and_encoding_a_letter_changes_nothing(
+            prefix in "(/[a-z0-9.]{0,4}){0,3}",
+            at in 0..SUFFIX.len(),
+        ) {
+            let encoded = format!("{prefix}{}%{:02x}{}", &SUFFIX[..at], SUFFIX.as_bytes()[at], &SUFFIX[at + 1..]);
+            prop_assert!(leads_to(&encoded, SUFFIX), "{}", encoded);
+        }
+
+        #[test]
+        fn arbitrary_paths_never_panic(path in "[%/.a-f0-9é]{0,24}") {
+            leads_to(&path, SUFFIX);
+        }
+    }
+}
