@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
 use super::mistake::Mistake;
+use super::range::ranges;
 use super::tree::Tree;
 use crate::identity::{Identifier, Keyring};
 use crate::net::upstream::Url;
-use crate::policy::{Fault, check_weight};
+use crate::policy::Fault;
 use crate::signal::CATALOGUE;
 use crate::time::Timestamp;
 
@@ -17,7 +18,7 @@ pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mis
     found.extend(addresses(config, tree));
     found.extend(said_twice(tree));
     found.extend(policy(config, tree, now));
-    found.extend(signals(config, tree));
+    found.extend(ranges(tree));
     found.extend(identity(config, tree));
     found.extend(unselectable(config, tree));
     found
@@ -81,15 +82,6 @@ fn policy(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mistake> {
         Mistake { gravity: fault.gravity, ..Mistake::new(tree.span(&fault.at), fault.message) }
     };
     config.policy().faults(&names, now).into_iter().map(placed).collect()
-}
-
-fn signals(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
-    let rows = CATALOGUE.iter().zip(config.signals.knobs());
-    let wrong = rows.filter_map(|(spec, (_, weight))| {
-        let span = tree.span(&["signals", spec.name, "weight"]);
-        check_weight(weight).map(|message| Mistake::new(span, message))
-    });
-    wrong.collect()
 }
 
 /// Settings for a tenant that identification never names: they can't match.

@@ -7,6 +7,7 @@ mod check;
 mod environment;
 mod load;
 mod mistake;
+mod range;
 mod reload;
 mod tree;
 #[cfg(test)]

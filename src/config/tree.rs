@@ -104,6 +104,11 @@ impl<'i> Tree<'i> {
         Some(value)
     }
 
+    /// The keys at the top and their values.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Spanned<DeValue<'i>>)> {
+        self.0.get_ref().iter().map(|(key, value)| (key.get_ref().as_ref(), value))
+    }
+
     /// Where the value at `path` stands, or else the innermost table on the way to it.
     pub(super) fn span<S: AsRef<str>>(&self, path: &[S]) -> Range<usize> {
         let Some((first, rest)) = path.split_first() else { return 0..0 };

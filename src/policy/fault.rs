@@ -26,11 +26,6 @@ pub enum Gravity {
 /// Factors on weights: 0 silences a signal, 1 leaves it.
 const WEIGHTS: RangeInclusive<f32> = 0.0..=4.0;
 
-/// What is wrong with a factor on a signal's weight, if something is.
-pub fn check_weight(weight: f32) -> Option<String> {
-    (!WEIGHTS.contains(&weight)).then(|| format!("a weight is a number from 0 to 4, not {weight}"))
-}
-
 impl Settings {
     /// Every fault, in the order of the settings. `signals` are the names a weight may carry.
     pub fn faults(&self, signals: &[&str], now: Timestamp) -> Vec<Fault> {
@@ -175,4 +170,9 @@ impl Faults<'_> {
             }
         }
     }
+}
+
+/// What is wrong with a factor on a signal's weight, if something is.
+fn check_weight(weight: f32) -> Option<String> {
+    (!WEIGHTS.contains(&weight)).then(|| format!("a weight is a number from 0 to 4, not {weight}"))
 }

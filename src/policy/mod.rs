@@ -13,7 +13,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{Fault, Gravity, check_weight};
+pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
 pub use self::settings::{Allow, Group, Settings, Tenant, TenantSettings};
 use crate::identity::{AccountId, TenantName};
