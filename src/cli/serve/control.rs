@@ -42,7 +42,6 @@ impl Control {
         let done = CancellationToken::new();
         let admin = telemetry::spawn(admin, Arc::clone(&self.state), done.clone());
         let admin = admin.context("can't start the admin thread")?;
-        self.state.serving();
         let until = done.clone();
         let work = move || {
             // Should this thread end early, traffic is drained rather than left unattended.
@@ -58,11 +57,15 @@ impl Control {
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
         let Self { shared, certificates, watched, stop, state } = self;
+        // From here on none of them ends the process; only then may anybody be told it is ready.
+        let mut ends = Ends::new()?;
+        let _hangup = signal(SignalKind::hangup())?;
+        state.serving();
         let to_apply = Arc::clone(&shared);
         let apply =
             move |changed: &Changed| apply(&to_apply, certificates.as_deref(), &changed.config);
         let following = follow(&shared, watched, done.clone(), apply);
-        tokio::try_join!(tick(&shared, &done), following, obey(&stop, &state, &done))?;
+        tokio::try_join!(tick(&shared, &done), following, obey(&mut ends, &stop, &state, &done))?;
         Ok(())
     }
 }
@@ -142,28 +145,41 @@ fn apply(
 
 /// The first SIGTERM or SIGINT drains, the second ends the process at once.
 async fn obey(
+    ends: &mut Ends,
     stop: &CancellationToken,
     state: &AdminState,
     done: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         () = done.cancelled() => return Ok(()),
-        () = either(&mut term, &mut interrupt) => {}
+        () = ends.next() => {}
     }
     tracing::info!("draining: exchanges under way are finished, a second signal cuts them");
     state.draining();
     stop.cancel();
     tokio::select! {
         () = done.cancelled() => Ok(()),
-        () = either(&mut term, &mut interrupt) => std::process::exit(130),
+        () = ends.next() => std::process::exit(130),
     }
 }
 
-async fn either(term: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT.
+struct Ends {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (term, interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { term, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
