@@ -31,6 +31,8 @@ use crate::identity::Peer;
 /// Silent HTTP/2 peers are pinged, so that one that is gone does not keep its place.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(20);
+/// By how much hyper's timer comes later than ours.
+const SLACK: Duration = Duration::from_secs(1);
 /// Stream resets of our own making before an HTTP/2 connection is ended: a flood, not a mistake.
 const MAX_ERROR_RESETS: usize = 128;
 /// Unread bytes of a request body per HTTP/2 stream, and per connection.
@@ -145,7 +147,11 @@ impl Door {
             Protocol::Http1 => {
                 let reading = Reading::new(activity, deadlines.head(), deadlines.keep_alive());
                 let io = TokioIo::new(wire.with_heads(reading));
-                let connection = http1(&self.rules.settings.limits).serve_connection(io, service);
+                let mut http = http1(&self.rules.settings.limits);
+                // `Wire` keeps the heads' deadlines. hyper's own comes later, but without one it
+                // would not read, and so not let `Wire` wait, between two requests.
+                http.header_read_timeout(deadlines.keep_alive() + deadlines.head() + SLACK);
+                let connection = http.serve_connection(io, service);
                 self.drive(connection.with_upgrades(), std::future::pending()).await;
             }
             Protocol::Http2 => {
@@ -179,7 +185,6 @@ fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(None) // `Wire` keeps it.
         .half_close(false)
         .max_buf_size(limits.max_buf_bytes.max(8 << 10))
         .max_header_size(limits.max_head_bytes);

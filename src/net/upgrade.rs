@@ -43,7 +43,7 @@ impl Terms {
         // The connection counts as busy from here on, so its idle deadline does not strike.
         let under_way = self.hold.activity().enter();
         tokio::spawn(async move {
-            let _while_open = (under_way, kept);
+            let _while_open = (self.hold, under_way, kept);
             let both = async { tokio::try_join!(client, endpoint) };
             let Ok(Ok((client, endpoint))) = timeout(HAND_OVER, both).await else { return };
             let (client, endpoint) = (TokioIo::new(client), TokioIo::new(endpoint));
