@@ -11,8 +11,8 @@ use crate::telemetry::FailOpen;
 
 /// Judges an ask whose features took `took` nanoseconds (none: they panicked).
 ///
-/// Without a verdict in time the exchange is allowed, and counted. A verdict that came too late is
-/// still written down.
+/// Without a verdict in time the exchange is allowed, and counted. Its ask is written down all the
+/// same, as is a verdict that came too late: a replay must see every exchange the engine learns.
 pub(super) fn assess(room: &Room, ask: &Ask, took: Option<u64>) -> Verdict {
     let shared = &room.shared;
     let settings = shared.settings.load();
@@ -21,6 +21,7 @@ pub(super) fn assess(room: &Room, ask: &Ask, took: Option<u64>) -> Verdict {
     let verdict = took.and_then(|_| judge(room, ask, settings.fault.as_ref()));
     let Some(mut verdict) = verdict else {
         metrics.fail_open(FailOpen::Panic);
+        shared.telemetry.decisions.asked(ask, &Verdict::default());
         return Verdict::default();
     };
     let judging = shared.clock.elapsed_nanos().saturating_sub(began);

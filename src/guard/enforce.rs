@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Room;
+use http::request::Parts;
+
 use super::challenge;
 use super::refusal::Refusal;
 use super::throttle::{self, Permit, Wait};
@@ -19,7 +21,7 @@ pub(super) fn enforce(
     room: &Room,
     ask: &Ask,
     verdict: &Verdict,
-    base: &str,
+    head: &Parts,
 ) -> Result<Option<Permit>, Refusal> {
     let engine = &room.shared.engine;
     let policies = engine.policies();
@@ -28,7 +30,7 @@ pub(super) fn enforce(
     match verdict.outcome() {
         Action::Drop => return Err(Refusal::dropped()),
         Action::Challenge if known.is_some() => {
-            return Err(challenged(room, ask, verdict.score - policy.ladder.challenge, base));
+            return Err(challenged(room, ask, verdict.score - policy.ladder.challenge, head));
         }
         Action::Challenge | Action::Throttle => {
             let pace = known.as_ref().unwrap_or_else(|| engine.strangers());
@@ -41,10 +43,10 @@ pub(super) fn enforce(
     limit(room, ask, policy.limits_of(ask.caller.account), &pace).map(Some)
 }
 
-fn challenged(room: &Room, ask: &Ask, excess: f32, base: &str) -> Refusal {
+fn challenged(room: &Room, ask: &Ask, excess: f32, head: &Parts) -> Refusal {
     let settings = room.shared.settings.load();
     let (token, expires) = room.challenges.issue(ask, excess, &settings.challenge);
-    Refusal::challenged(challenge::link(base, &token), expires)
+    Refusal::challenged(challenge::link(&room.base(head), &token), expires)
 }
 
 /// The throttle that tightens as the score rises.

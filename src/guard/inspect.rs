@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::refusal::Refusal;
 use super::settings::{Fault, Settings};
 use super::{BoxError, Outbound, Room};
-use crate::dialect::{Api, Dialect, Reason, json};
+use crate::dialect::{Api, Dialect, Reason, Request, json};
 use crate::identity::Tag;
 use crate::signal::{self, Prompt};
 use crate::telemetry::FailOpen;
@@ -36,7 +36,7 @@ pub(super) struct Inspected<B> {
 /// Reads, vets and describes a request in the dialect of its route. A route no dialect reads is
 /// passed through unread. Nothing of a body that breaks off is forwarded.
 pub(super) async fn inspect<B>(
-    room: &Room,
+    room: &Arc<Room>,
     head: &mut Parts,
     body: B,
     reader: Option<&'static dyn Dialect>,
@@ -54,8 +54,7 @@ where
     let began = room.shared.clock.elapsed_nanos();
     let body = collect(body, &settings, &room.buffers).await?;
     let waited = room.shared.clock.elapsed_nanos().saturating_sub(began);
-    let described = describe(room, dialect, &body, settings.fault.as_ref())?;
-    let Described { mut prompt, end_user, took } = described;
+    let Described { mut prompt, end_user, took } = describe(room, dialect, &body).await?;
     prompt.retry = retry(&head.headers);
     Ok(Inspected { prompt, body: Either::Left(Full::new(body)), end_user, took, waited })
 }
@@ -182,30 +181,41 @@ struct Described {
     took: Option<u64>,
 }
 
+/// Bodies of which more bytes are read on a thread of their own: reading costs some 5 ms per MiB,
+/// for which other exchanges of the same worker should not wait.
+const LONG: usize = 512 << 10;
+
+async fn describe(
+    room: &Arc<Room>,
+    dialect: &'static dyn Dialect,
+    body: &Bytes,
+) -> Result<Described, Refusal> {
+    if body.len() <= LONG {
+        return describe_now(room, dialect, body);
+    }
+    let (room, body) = (Arc::clone(room), body.clone());
+    let described = tokio::task::spawn_blocking(move || describe_now(&room, dialect, &body));
+    described.await.unwrap_or_else(|_| Err(Reason::Malformed.into()))
+}
+
 /// Features of a body. A panic while it is read refuses it, for nothing is forwarded unread; a
 /// panic while features are taken lets it pass unjudged.
-fn describe(
+fn describe_now(
     room: &Room,
     dialect: &'static dyn Dialect,
     body: &[u8],
-    fault: Option<&Fault>,
 ) -> Result<Described, Refusal> {
     let shared = &room.shared;
-    let metrics = &shared.telemetry.metrics;
-    json::vet(body).map_err(|ambiguity| {
-        metrics.ambiguous(ambiguity.label);
-        Refusal::ambiguous(&ambiguity)
-    })?;
-    let request = catch_unwind(AssertUnwindSafe(|| dialect.read_request(body)));
+    let request = catch_unwind(AssertUnwindSafe(|| read(room, dialect, body)));
     let request = request.map_err(|_| {
-        metrics.fail_open(FailOpen::Panic);
+        shared.telemetry.metrics.fail_open(FailOpen::Panic);
         Refusal::from(Reason::Malformed)
     })??;
     let end_user = request.end_user.as_deref().filter(|user| !user.is_empty());
     let end_user = end_user.map(|user| shared.keyring.tag("end-user", user.as_bytes()));
     let began = shared.clock.elapsed_nanos();
     let prompt = catch_unwind(AssertUnwindSafe(|| {
-        assert!(fault != Some(&Fault::Panics), "injected");
+        assert!(shared.settings.load().fault != Some(Fault::Panics), "injected");
         signal::inspect(&request, dialect.api(), body.len(), &shared.keyring)
     }));
     let took = shared.clock.elapsed_nanos().saturating_sub(began);
@@ -213,6 +223,18 @@ fn describe(
         Ok(prompt) => Described { prompt, end_user, took: Some(took) },
         Err(_) => Described { prompt: bare(dialect.api(), body.len()), end_user, took: None },
     })
+}
+
+fn read<'a>(
+    room: &Room,
+    dialect: &'static dyn Dialect,
+    body: &'a [u8],
+) -> Result<Request<'a>, Refusal> {
+    json::vet(body).map_err(|ambiguity| {
+        room.shared.telemetry.metrics.ambiguous(ambiguity.label);
+        Refusal::ambiguous(&ambiguity)
+    })?;
+    Ok(dialect.read_request(body)?)
 }
 
 fn bare(api: Api, bytes: usize) -> Prompt {

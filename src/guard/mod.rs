@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Challenges;
-pub use self::challenge::{Settings as ChallengeSettings, solve_puzzles};
+pub use self::challenge::{BaseUrl, NotABaseUrl, Settings as ChallengeSettings, solve_puzzles};
 use self::inspect::Inspected;
 pub use self::observe::Observed;
 use self::observe::Watch;
@@ -188,8 +188,7 @@ where
 
     // enforce
     let mut watch = Watch::new(Arc::clone(shared), ask);
-    let base = room.base(&head);
-    let permit = enforce::enforce(room, watch.ask(), &verdict, &base);
+    let permit = enforce::enforce(room, watch.ask(), &verdict, &head);
     let permit = permit.map_err(|refusal| watch.refused(refusal))?;
     watch.hold(permit);
 
@@ -282,7 +281,8 @@ impl Room {
     /// Scheme and authority that links to this proxy start with.
     fn base(&self, head: &http::request::Parts) -> String {
         let settings = self.shared.settings.load();
-        settings.challenge.base_url.clone().unwrap_or_else(|| asked_at(head))
+        let base = settings.challenge.base_url.as_ref();
+        base.map_or_else(|| asked_at(head), |base| base.as_str().to_owned())
     }
 }
 

@@ -132,16 +132,16 @@ impl Watch {
         self.permit = None;
         self.guarded(|watch| {
             let reading = std::mem::take(&mut watch.reading);
-            watch.exchange.completion = reading.finish()?;
+            watch.exchange.completion = reading.finish(ending == Ending::Complete)?;
             Ok(())
         });
         self.exchange.completion.bytes = self.passed;
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
         self.guarded(|watch| {
-            watch.shared.engine.learn(&watch.exchange);
             watch.shared.telemetry.decisions.ended(&watch.exchange);
             watch.shared.telemetry.metrics.ended(&watch.exchange);
+            watch.shared.engine.learn(&watch.exchange);
             Ok(())
         });
     }

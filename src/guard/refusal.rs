@@ -224,7 +224,11 @@ fn sentence(reason: Reason) -> &'static str {
 
 /// One line of printable ASCII: a header, a terminal and a JSON string all take it as it is.
 fn ascii(text: &str) -> String {
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
+    let plain = |c| if c == ' ' || char::is_ascii_graphic(&c) { c } else { '?' };
+    let mut text: String = text.chars().map(plain).collect();
+    // Rooms word their errors to be nested; here they begin the line.
+    text.get_mut(..1).unwrap_or_default().make_ascii_uppercase();
+    text
 }
 
 /// The `date` field: clients of some clouds set their clock by it.

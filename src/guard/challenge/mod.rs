@@ -18,7 +18,7 @@ use http::StatusCode;
 
 use self::memory::{Expiring, Full};
 pub use self::puzzle::solve_puzzles;
-pub use self::settings::Settings;
+pub use self::settings::{BaseUrl, NotABaseUrl, Settings};
 use self::token::{Mint, Token};
 use super::throttle;
 use crate::engine::Clearance;

@@ -66,6 +66,13 @@ mod tests {
         assert!(!verify("token", 8, 4, &solved));
     }
 
+    /// What `worker.js`, which counts from zero as well, finds for this token.
+    #[test]
+    fn the_page_and_the_command_line_solve_the_same_puzzle() {
+        let token = "A".repeat(super::super::token::LENGTH);
+        assert_eq!(solve_puzzles(&token, 14, 1), ["000000000000d367"]);
+    }
+
     #[test]
     fn only_sixteen_hex_digits_are_a_solution() {
         for spelling in ["", "1", "+000000000000001", "0x00000000000001", "000000000000000g"] {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Where people reach this proxy, e.g. `https://api.example.com`. Without it, links name the
     /// host that the refused request was sent to.
-    pub base_url: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub base_url: Option<BaseUrl>,
     /// Difficulty of each of the 16 puzzles: 2^bits hashes. Rises with the score and with every
     /// clearance of the last day. 12 takes a browser 0.1 s in all, 16 a second, 20 twelve seconds.
     #[schemars(range(min = 1, max = 22))]
@@ -25,6 +26,39 @@ pub struct Settings {
     pub clear_requests: u32,
     /// Answers taken from one address, and for one account, per minute.
     pub answers_per_minute: std::num::NonZeroU32,
+}
+
+/// Scheme and authority, perhaps a path: plain enough to stand in a sentence, a page and a command.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BaseUrl(String);
+
+/// A base that links can't start with.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a base for links: `https://host` or `http://host` is expected")]
+pub struct NotABaseUrl(String);
+
+impl BaseUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BaseUrl {
+    type Error = NotABaseUrl;
+
+    fn try_from(text: String) -> Result<Self, NotABaseUrl> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
+        let fits = |rest: &str| !rest.is_empty() && rest.len() <= 255 && rest.chars().all(plain);
+        if rest.is_some_and(fits) { Ok(Self(text)) } else { Err(NotABaseUrl(text)) }
+    }
+}
+
+impl From<BaseUrl> for String {
+    fn from(url: BaseUrl) -> Self {
+        url.0
+    }
 }
 
 impl Default for Settings {
@@ -61,6 +95,15 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_is_a_plain_address() {
+        let base = |text: &str| BaseUrl::try_from(text.to_owned()).is_ok();
+        assert!(base("https://api.example.com") && base("http://[::1]:8080/llm"));
+        for bent in ["api.example.com", "https://", "ftp://x", "https://a b", "https://a\"", ""] {
+            assert!(!base(bent), "{bent}");
+        }
+    }
 
     #[test]
     fn difficulty_follows_score_and_history_up_to_the_cap() {

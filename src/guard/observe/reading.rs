@@ -76,11 +76,12 @@ impl Reading {
         matches!(self, Self::Events { last: true, .. })
     }
 
-    /// What the answer gave away. One cut short tells what it can.
-    pub(super) fn finish(self) -> Result<Completion, Unreadable> {
+    /// What the answer gave away. A stream cut short tells what it can; half a JSON text, nothing.
+    pub(super) fn finish(self, whole: bool) -> Result<Completion, Unreadable> {
         match self {
             Self::Nothing => Ok(Completion::default()),
             Self::Events { answer, .. } => Ok(answer.finish()),
+            Self::Whole { .. } if !whole => Ok(Completion::default()),
             Self::Whole { dialect, copy, mut answer, .. } => {
                 let delta = dialect.read_answer(&copy).map_err(|_| Unreadable)?;
                 answer.take(&delta);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use stillguard::guard::UpstreamError;
 
-use super::scene::{CHAT_ANSWER, Plan, Scene, Step, answer, chat, chunk, post, stream};
+use super::scene::{CHAT_ANSWER, Plan, Scene, Script, Step, answer, chat, chunk, post, stream};
 
 const FIRST: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\
     \"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\
@@ -177,4 +177,16 @@ async fn an_inspected_request_is_forwarded_byte_for_byte() {
     assert_eq!(head.headers["accept-encoding"], "identity");
     assert!(head.extensions.get::<stillguard::identity::Identity>().is_some());
     assert!(head.extensions.get::<stillguard::identity::TenantName>().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_json_answer_is_no_unreadable_one() {
+    let scene = Scene::new();
+    let mut cut = answer(CHAT_ANSWER);
+    *cut.body_mut() = Script::new([chunk(&CHAT_ANSWER[..40]), Step::Fail]);
+    scene.plan(Plan::Answer(cut));
+    assert!(scene.call(chat("k")).await.into_body().collect().await.is_err());
+    let end = scene.last_end();
+    assert_eq!((&end["ending"], &end["completion"]["bytes"]), (&"truncated".into(), &40.into()));
+    assert_eq!(scene.count("stillguard_fail_open_total{reason=\"unreadable-answer\"}"), 0);
 }

@@ -72,6 +72,16 @@ async fn a_body_that_can_not_be_read_is_refused_in_the_callers_dialect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_body_is_read_like_any_other() {
+    let scene = Scene::new();
+    let words = "stanza ".repeat(100_000);
+    let body = |extra: &str| MESSAGES.replace("stanza", &words).replace("\"model\"", extra);
+    let key = [("x-api-key", "k")];
+    assert_eq!(scene.ask(post("/v1/messages", &key, &body("\"model\""))).await.0, 200);
+    refuse(&scene, post("/v1/messages", &key, &body("\"model\":\"b\",\"model\"")), 400).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_breaks_off_or_never_comes_is_not_forwarded() {
     let scene = Scene::new();
     for ask in ASKS {
