@@ -97,7 +97,9 @@ impl Fleet {
     pub(super) fn keep(&self, account: &mut Account, now: Timestamp) {
         if now.since(account.kept) >= KEEP {
             account.kept = now;
-            account.keys.as_slice().iter().for_each(|key| self.crowds.touch(*key));
+            account.keys.as_slice().iter().for_each(|key| {
+                self.crowds.touch(*key);
+            });
         }
     }
 

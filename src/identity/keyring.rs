@@ -67,6 +67,13 @@ impl Keyring {
         rapidhash_v3_seeded(text, &self.text)
     }
 
+    /// A keyed hash of text that comes in pieces: equal texts give equal hashes, however cut.
+    pub fn text_stream(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.root);
+        hasher.update(&6_u64.to_le_bytes()).update(b"stream");
+        hasher
+    }
+
     /// The /24 or /48 around an address. IPv4 in IPv6 clothes counts as IPv4.
     pub fn egress(&self, address: IpAddr) -> Tag {
         match address.to_canonical() {

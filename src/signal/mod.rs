@@ -6,7 +6,9 @@
 mod exchange;
 mod features;
 mod lexicon;
+mod linkage;
 mod registry;
+mod share;
 pub mod crowd;
 pub mod habits;
 pub mod index;
@@ -21,6 +23,9 @@ mod migration;
 mod scaffold;
 mod template;
 mod toolset;
+
+#[cfg(test)]
+mod samples;
 
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
@@ -42,3 +47,6 @@ signals! {
     migration: migration::Migration,
     failover: failover::Failover,
 }
+
+#[cfg(test)]
+mod tests;
