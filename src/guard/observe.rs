@@ -200,3 +200,6 @@ impl<R: Body<Data = Bytes>> Body for Observed<R> {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

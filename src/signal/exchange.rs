@@ -62,8 +62,11 @@ pub struct Prompt {
     pub last: Tag,
     /// System prompt and all turns: equal bodies on different accounts share it.
     pub body: Tag,
-    /// The prefix up to and including the last assistant turn, when there is one and its text is
-    /// long enough to be nobody's coincidence.
+    /// All turns without the system prompt, which often tells the time: what the prefix that the
+    /// answer makes starts with.
+    pub thread: Tag,
+    /// The turns up to and including the assistant's last, when there is one and its text is long
+    /// enough to be nobody's coincidence.
     pub continues: Tag,
     /// Provider-issued ids that come back, at most [`Prompt::MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -40,7 +40,7 @@ impl Signal for Failover {
         name: "failover",
         family: Family::L,
         says: "asks again what other accounts have just been denied",
-        lookalike: "benchmarks many run at once; one organisation's router over several of its keys",
+        lookalike: "public benchmarks; one organisation's router over several of its keys",
         weight: 4.0,
         half_life: 720.0,
         // Equal bodies within a minute of a denial, on a body hardly anyone else asks: by chance

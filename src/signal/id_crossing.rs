@@ -73,7 +73,7 @@ impl Signal for IdCrossing {
 }
 
 impl Issued {
-    /// Different foreign ids the account has shown, this request's included, if any of those is new.
+    /// Different foreign ids the account has shown, if this request shows a new one.
     fn shown(&self, ask: &Ask, account: &mut Distinct) -> Option<f32> {
         let caller = Owner::of(&ask.caller);
         let foreign = |id: &Tag| {

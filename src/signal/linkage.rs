@@ -35,8 +35,8 @@ impl Owner {
         (self.account, self.tenant) == (other.account, other.tenant)
     }
 
-    /// Whether what this owner has is none of `other`'s business: another account of the same tenant
-    /// and, where organisations are known, of another organisation.
+    /// Whether `other` has no business with what this owner was given: it is another account of the
+    /// same tenant and, where organisations are known, of another organisation.
     pub(super) fn is_foreign_to(&self, other: &Self) -> bool {
         let one_org = self.org != 0 && self.org == other.org;
         !self.is_nobody()

@@ -38,7 +38,7 @@ impl Signal for Migration {
         name: "migration",
         family: Family::L,
         says: "continues conversations that other accounts were having",
-        lookalike: "one organisation with several accounts, where organisations are not known; a new key",
+        lookalike: "one organisation with several accounts, where those are not known; a new key",
         weight: 6.0,
         half_life: 720.0,
         // A changed key carries one or two open conversations over, a shared one is now and then

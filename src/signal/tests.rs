@@ -1,5 +1,6 @@
-use super::samples::{Around, exchange};
+use super::samples::{Around, exchange, keyring};
 use super::*;
+use crate::dialect::{Api, Delta, Kind, Part, Request, Role};
 
 #[test]
 fn an_account_takes_few_bytes() {
@@ -59,4 +60,49 @@ fn signals_that_are_off_stay_silent_and_plain_chat_moves_no_evidence() {
         }
         assert_eq!(learn(&off, &around.ended(&ended), &mut account, &fleet)[0], None);
     }
+}
+
+/// One turn of a conversation as two accounts' relay sends it: the whole history each time.
+fn turn(account: u8, second: u64, history: &[(Role, &str)], answer: &str) -> Exchange {
+    let parts = history.iter().zip(0..).map(|(&(role, text), turn)| Part {
+        turn,
+        role,
+        kind: Kind::Text,
+        text: text.into(),
+    });
+    let request = Request { parts: parts.collect(), ..Request::default() };
+    let prompt = inspect(&request, Api::OpenaiChat, 500, &keyring());
+    let mut gathered = Answer::new(&prompt, keyring());
+    for piece in answer.split_inclusive(' ') {
+        let pieces = vec![(Kind::Text, piece.into())];
+        gathered.take(&Delta { pieces, ..Delta::default() });
+    }
+    Exchange { completion: gathered.finish(), ..exchange(account, second, prompt) }
+}
+
+#[test]
+fn a_conversation_passed_from_account_to_account_is_seen_from_text_to_statistic() {
+    const FIRST: &str = "Tides follow the moon, whose pull is stronger on the near side than far.";
+    const SECOND: &str =
+        "The sun does the same at half the strength, so that both add up twice a month.";
+    let asked = [
+        (Role::User, "Why tides?"),
+        (Role::Assistant, FIRST),
+        (Role::User, "And the sun?"),
+        (Role::Assistant, SECOND),
+        (Role::User, "Thanks, and on Mars?"),
+    ];
+    let (settings, fleet, around) = (Settings::default(), Fleet::default(), Around::default());
+    let at = CATALOGUE.iter().position(|spec| spec.id == "L2").expect("listed");
+    let mut accounts = [Account::default(), Account::default()];
+    let mut says = |account: u8, turns: usize, answer| {
+        let ended = turn(account, 10 * turns as u64, &asked[..turns], answer);
+        let memory = &mut accounts[usize::from(account)];
+        let before = ask(&settings, &around.asked(&ended.ask), memory, &fleet)[at];
+        assert_eq!(learn(&settings, &around.ended(&ended), memory, &fleet)[at], before);
+        before
+    };
+    assert_eq!(says(0, 1, FIRST), None);
+    assert_eq!(says(1, 3, SECOND), Some(1.0));
+    assert_eq!(says(0, 5, "No seas there."), Some(1.0));
 }

@@ -4,14 +4,14 @@ use super::chain::{Chain, Said, continued};
 use super::tags;
 use super::tokens::Estimate;
 use crate::dialect::{Delta, Kind};
-use crate::identity::Keyring;
+use crate::identity::{Keyring, Tag};
 use crate::signal::exchange::{Completion, Prompt, UsageSource};
 
 /// Gathers an answer's features, delta by delta. Holds no text: hashes and counts.
 #[derive(Debug)]
 pub struct Answer {
     completion: Completion,
-    body: Chain,
+    thread: Chain,
     said: Said,
     emitted: Estimate,
     /// Some delta could be read.
@@ -20,11 +20,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `prompt.body` is the tag of all turns: what a continuation's prefix starts with.
+    /// `prompt.thread` is the tag of all turns: what a continuation's prefix starts with.
     pub fn new(prompt: &Prompt, keyring: Keyring) -> Self {
         Self {
             completion: Completion::default(),
-            body: Chain::from_tag(prompt.body),
+            thread: Chain::from_tag(prompt.thread),
             said: Said::new(&keyring),
             emitted: Estimate::default(),
             readable: false,
@@ -65,8 +65,8 @@ impl Answer {
         } else {
             UsageSource::Unknown
         };
-        if self.body != Chain::from_tag(Default::default()) {
-            self.completion.continues = continued(self.body, self.said).1;
+        if self.thread != Chain::from_tag(Tag::default()) {
+            self.completion.continues = continued(self.thread, self.said).1;
         }
         self.completion
     }

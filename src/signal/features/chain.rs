@@ -1,6 +1,7 @@
 //! Prefix chains: one number for a conversation up to a turn, the same whoever resends it.
 //!
-//! A chain folds turn by turn. What clients change when they resend a conversation stays out of it:
+//! A chain folds turn by turn. The system prompt is no part of it: many clients write the time or a
+//! request's number into it. What else clients change on resending a conversation stays out too:
 //! thinking (stripped), white space at the ends of texts, how an answer's text is cut into blocks,
 //! and the spelling of tool arguments (JSON is written anew). An assistant turn counts as the text
 //! it says; only when it says nothing, as the tool calls it makes.
@@ -41,27 +42,31 @@ impl Chain {
     }
 }
 
-/// The chain over all turns, and the one up to the last assistant turn.
+/// The chain over all turns, the one up to the last assistant turn, and the one over everything.
 pub(super) struct Folded {
-    pub(super) body: Chain,
+    pub(super) thread: Chain,
     pub(super) continues: Tag,
+    pub(super) body: Chain,
 }
 
 pub(super) fn fold_turns(parts: &[Part<'_>], keyring: &Keyring) -> Folded {
-    let mut folded = Folded { body: Chain::new(), continues: Tag::default() };
+    let (mut thread, mut continues, mut system) = (Chain::new(), Tag::default(), Chain::new());
     for turn in parts.chunk_by(|a, b| a.turn == b.turn && a.role == b.role) {
-        if turn[0].role == Role::Assistant {
-            let mut said = Said::new(keyring);
-            turn.iter().for_each(|part| said.take(part.kind, &part.text));
-            (folded.body, folded.continues) = continued(folded.body, said);
-        } else {
-            folded.body = turn.iter().fold(folded.body, |chain, part| fold(chain, part, keyring));
+        let fold = |chain| turn.iter().fold(chain, |chain, part| mix(chain, part, keyring));
+        match turn[0].role {
+            Role::Assistant => {
+                let mut said = Said::new(keyring);
+                turn.iter().for_each(|part| said.take(part.kind, &part.text));
+                (thread, continues) = continued(thread, said);
+            }
+            Role::System => system = fold(system),
+            Role::User | Role::Tool => thread = fold(thread),
         }
     }
-    folded
+    Folded { thread, continues, body: system.mix(thread.tag().0) }
 }
 
-fn fold(chain: Chain, part: &Part<'_>, keyring: &Keyring) -> Chain {
+fn mix(chain: Chain, part: &Part<'_>, keyring: &Keyring) -> Chain {
     chain.mix(label(part.role, part.kind)).mix(keyring.text(part.text.trim().as_bytes()))
 }
 

@@ -24,6 +24,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
     let system = joined(parts.iter().filter(|part| part.role == Role::System));
     let user = last_user_turn(parts);
     let folded = fold_turns(parts, keyring);
+    let some = |chain: Chain| if parts.is_empty() { Tag::default() } else { chain.tag() };
     Prompt {
         api,
         model: (&*request.model).into(),
@@ -39,7 +40,8 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         tools: tools(&request.tools, keyring),
         skeleton: skeleton(request, keyring),
         last: text_tag(&user, keyring),
-        body: if parts.is_empty() { Tag::default() } else { folded.body.tag() },
+        body: some(folded.body),
+        thread: some(folded.thread),
         continues: folded.continues,
         presented: tags(&request.presented, keyring),
         retry: 0,

@@ -123,6 +123,19 @@ fn thinking_and_block_boundaries_do_not_break_a_chain() {
 }
 
 #[test]
+fn a_clock_in_the_system_prompt_breaks_no_thread() {
+    let at = |time| {
+        let mut parts = opening();
+        parts[0].text = time;
+        parts.push(part(1, Role::Assistant, Kind::Text, ANSWER));
+        features(&asking(parts))
+    };
+    let (a, b) = (at("It is 10:01.".into()), at("It is 10:02.".into()));
+    assert_eq!((a.continues, a.thread), (b.continues, b.thread));
+    assert_ne!(a.body, b.body);
+}
+
+#[test]
 fn a_tool_call_is_the_same_whatever_its_spaces() {
     let chain = |call| {
         let mut parts = opening();
@@ -164,6 +177,18 @@ fn issued_ids_are_distinct_and_bounded() {
 }
 
 proptest! {
+    #[test]
+    fn any_request_is_read_without_harm(
+        parts in prop::collection::vec((0_u32..4, 0_usize..4, 0_usize..7, "\\PC{0,60}"), 0..8),
+    ) {
+        const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
+        const KINDS: [Kind; 7] = [Kind::Text, Kind::Thinking, Kind::ToolCall, Kind::ToolResult,
+            Kind::Image, Kind::Document, Kind::Other];
+        let read = parts.iter().map(|(turn, role, kind, text)| part(*turn, ROLES[*role], KINDS[*kind], text));
+        let prompt = features(&asking(read.collect()));
+        prop_assert_eq!(prompt.body == Tag::default(), parts.is_empty());
+    }
+
     #[test]
     fn an_answer_streamed_in_any_cuts_is_what_the_client_resends(
         text in "[ \n]{0,3}[a-zé \n潮]{64,200}[ \n]{0,3}", cuts in prop::collection::vec(0_usize..220, 0..12),

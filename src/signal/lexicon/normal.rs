@@ -1,6 +1,9 @@
 //! Text brought to one spelling before it is searched.
 
-use crate::signal::sketch::words::{is_invisible, is_unspaced};
+use crate::signal::sketch::words::{head, is_invisible, is_unspaced, tail};
+
+/// Bytes of a clause that are looked at on either side of a phrase.
+pub(super) const CLAUSE: usize = 160;
 
 /// Lower-case words without accents, one separator between them: a space inside a clause, a comma
 /// between clauses, a full stop between sentences. Characters that show nothing are gone; colons,
@@ -82,13 +85,13 @@ impl Normal {
 
     /// The text before `at`, back to where its clause or sentence starts.
     pub(super) fn clause_before(&self, at: usize) -> &str {
-        let before = &self.text[..at];
+        let before = tail(&self.text[..at], CLAUSE);
         before.rfind([',', '.', ':']).map_or(before, |cut| &before[cut + 1..])
     }
 
     /// The text after `at`, on to where its clause or sentence ends.
     pub(super) fn clause_after(&self, at: usize) -> &str {
-        let after = &self.text[at..];
+        let after = head(&self.text[at..], CLAUSE);
         after.find([',', '.']).map_or(after, |cut| &after[..cut])
     }
 

@@ -1,17 +1,17 @@
 //! The scan of plain ASCII: no copy, a look at each byte.
 
-use super::normal::Normal;
-use super::patterns;
+use super::normal::{CLAUSE, Normal};
+use super::patterns::{self, Mark};
 use super::stands;
 
-/// Bytes before and after a likely phrase that decide whether it stands: its clause, mostly.
-const BEFORE: usize = 160;
-const AFTER: usize = 160;
+/// Likely phrases whose surroundings are looked at. A text with more of them, all taken back, is
+/// made to cost time: the rest count as they are.
+const LOOKS: u32 = 64;
 
 /// As [`super::scan_normal`] on the normalised text.
 pub(super) fn scan(text: &str) -> u32 {
     let bytes = text.as_bytes();
-    let (mut marks, mut within) = (0, false);
+    let (mut marks, mut within, mut looks) = (0, false, 0);
     for (at, &byte) in bytes.iter().enumerate() {
         let word = byte.is_ascii_alphanumeric();
         let start = word && !within || matches!(byte, b'<' | b'[');
@@ -22,17 +22,25 @@ pub(super) fn scan(text: &str) -> u32 {
         let first = [bytes[at], bytes[at + 1], bytes[at + 2]].map(fold);
         for (phrase, mark) in patterns::candidates(&first, 0) {
             if marks & mark.bit() == 0 && likely(&bytes[at..], phrase) {
-                let before = &text[at.saturating_sub(BEFORE)..at];
-                let after = &text[at..text.len().min(at + AFTER)];
-                let (normal, at) = Normal::around(before, after);
-                marks |= if stands(&normal, at, phrase, mark) { mark.bit() } else { 0 };
+                looks += 1;
+                if looks > LOOKS || is_meant(text, at, phrase, mark) {
+                    marks |= mark.bit();
+                }
             }
         }
     }
     marks
 }
 
-/// Whether the phrase may stand at the start of `text`, whatever separates its words.
+fn is_meant(text: &str, at: usize, phrase: &str, mark: Mark) -> bool {
+    let before = &text[at.saturating_sub(CLAUSE)..at];
+    let after = &text[at..text.len().min(at + CLAUSE)];
+    let (normal, at) = Normal::around(before, after);
+    stands(&normal, at, phrase, mark)
+}
+
+/// Whether the phrase may stand at the start of `text`, whatever separates its words, and does not
+/// end inside a word.
 fn likely(text: &[u8], phrase: &str) -> bool {
     let mut rest = text;
     for want in phrase.bytes() {
@@ -53,7 +61,8 @@ fn likely(text: &[u8], phrase: &str) -> bool {
             _ => return false,
         }
     }
-    true
+    let inside = rest.first().is_some_and(u8::is_ascii_alphanumeric);
+    !(inside && phrase.ends_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// One spelling per byte: lower case, marks as they are, a space for anything else.
@@ -71,6 +80,13 @@ mod tests {
 
     use super::super::scan_normal;
     use super::*;
+
+    #[test]
+    fn a_text_made_of_negations_costs_no_more_than_others() {
+        let few = "do not think step by step. ".repeat(20);
+        assert_eq!(scan(&few), 0);
+        assert_ne!(scan(&few.repeat(10)), 0);
+    }
 
     proptest! {
         #[test]

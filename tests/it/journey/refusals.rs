@@ -96,6 +96,14 @@ async fn a_body_that_breaks_off_or_never_comes_is_not_forwarded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_in_passing_is_the_callers_fault() {
+    let scene = Scene::new();
+    let mut broken = post("/v1/files", &[("authorization", "Bearer k")], "");
+    *broken.body_mut() = Script::new([chunk("abc"), Step::Fail]);
+    refuse(&scene, broken, 400).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_too_large_is_refused_before_it_is_read_and_by_count() {
     let scene = Scene::with(|_| {}, |guard| guard.max_body = 100);
     for ask in ASKS {
