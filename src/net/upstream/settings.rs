@@ -151,7 +151,10 @@ impl TryFrom<String> for Url {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(NotAnEndpoint(text));
         };
-        if !matches!(scheme, "http" | "https") || authority.host().is_empty() {
+        // What stands behind the host is a port; one out of range would read as "none".
+        let port = authority.as_str().get(authority.host().len()..).filter(|port| !port.is_empty());
+        let no_port = port.is_some() && !matches!(authority.port_u16(), Some(1..));
+        if !matches!(scheme, "http" | "https") || authority.host().is_empty() || no_port {
             return Err(NotAnEndpoint(text));
         }
         let base = uri.path().trim_end_matches('/').to_owned();
@@ -191,7 +194,17 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["vllm:8000", "/v1", "ftp://x", "http://u:p@x", "http://x/?q", "http://x/#f"] {
+        for text in [
+            "vllm:8000",
+            "http://x:0",
+            "http://x:99999",
+            "http://x:",
+            "/v1",
+            "ftp://x",
+            "http://u:p@x",
+            "http://x/?q",
+            "http://x/#f",
+        ] {
             assert!(Url::try_from(text.to_owned()).is_err(), "{text}");
         }
     }
