@@ -16,7 +16,7 @@ mod route;
 mod schema;
 mod wording;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use std::fmt::Debug;
 
