@@ -1,5 +1,5 @@
-//! Stillguard in half a minute: a mock endpoint, the proxy in front of it as `serve` would run it,
-//! honest people and a hydra campaign, all over real sockets on this machine.
+//! Stillguard in half a minute: a mock endpoint, `stillguard serve` in front of it as a process of
+//! its own, honest people and a hydra campaign, all over real sockets on this machine.
 //!
 //! `cargo run --release --example demo [-- --seed N] [--seconds N] [--corpus DIR]`
 //!
@@ -8,6 +8,10 @@
 //!
 //! Exits with 1 when the campaign was not stopped or an honest user was dropped.
 
+/// The verbs of the program itself: the demo runs a second process of its own executable as
+/// `stillguard serve`, since an example can't count on the program being built.
+#[path = "../../src/cli/mod.rs"]
+mod cli;
 mod client;
 mod overhead;
 mod players;
@@ -40,15 +44,25 @@ struct Wish {
     corpus: Option<Arc<Corpus>>,
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    match std::env::args().nth(1).as_deref() {
+        Some("serve") => Ok(proxy::serve()),
+        _ => tokio::runtime::Runtime::new()?.block_on(demo()),
+    }
+}
+
+async fn demo() -> Result<ExitCode, Box<dyn Error>> {
     let wish = wish()?;
     let endpoint = Endpoint::start(endpoint::Settings {
         per_chunk: Duration::from_millis(2),
         ..endpoint::Settings::default()
     });
     let endpoint = endpoint.await?;
-    let running = proxy::start(endpoint.addr).await?;
+    let running = proxy::start(endpoint.addr)?;
     report::opening(&running, endpoint.addr);
 
     let stage = Arc::new(Stage {
@@ -64,7 +78,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     report::table(board);
     report::enforcement(board, CAMPAIGNS_BEGIN);
     report::latency(&latency);
-    report::explanation(board, running.admin).await;
+    report::explanation(board, Some(running.admin)).await;
     let passed = report::conclusion(board);
     report::next_steps();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -4,6 +4,7 @@ mod check;
 mod failure;
 mod fetch;
 mod id;
+mod replay;
 mod secret;
 mod serve;
 mod signals;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Signals,
     /// Print the account id of an API key, read from standard input.
     Id(id::Options),
+    /// Judge a decision log again and say what changes.
+    Replay(replay::Options),
     /// Answer a challenge: the link that a refusal names.
     Solve { url: String },
 }
@@ -42,6 +45,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Schema => print(&format!("{:#}\n", config::schema().to_value())),
         Command::Signals => signals::list(),
         Command::Id(options) => id::id(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Solve { url } => solve::solve(&url),
     }
 }
