@@ -6,4 +6,7 @@ mod architecture;
 mod cli;
 mod config;
 mod journey;
+mod sdk;
 mod serve;
+mod stand;
+mod whole;

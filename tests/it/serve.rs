@@ -1,66 +1,11 @@
 //! The program as a process: start, traffic, reload, drain; and the solver against a small server.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
-/// Questions until something asked for is taken for lost: some seconds.
-const PATIENCE: usize = 20_000;
-
-/// A running proxy. Killed when a test gives up on it.
-struct Proxy {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    listen: String,
-    admin: String,
-}
-
-impl Proxy {
-    fn start(config: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
-        command.args(["serve", "--config", config, "--listen", "127.0.0.1:0"]);
-        command.args(["--admin", "127.0.0.1:0"]).env_clear();
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        let after = |words: &str| {
-            let rest = line.split_once(words).unwrap_or_else(|| panic!("no `{words}`: {line}")).1;
-            rest.split([',', '/']).next().unwrap().to_owned()
-        };
-        let (listen, admin) = (after("listens on "), after("metrics on http://"));
-        Self { child, out, listen, admin }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-    }
-
-    /// Asks the admin listener until it says `words`.
-    fn await_admin(&self, path: &str, words: &str) {
-        let said = (0..PATIENCE).any(|_| get(&self.admin, path).contains(words));
-        assert!(said, "{path} never said {words}");
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // Has ended already where all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
+use super::stand::{Proxy, get};
 
 /// Answers one request after the other with what `answer` makes of its head and body.
 fn server(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
@@ -99,7 +44,7 @@ fn it_forwards_takes_a_changed_file_over_and_drains() {
         std::fs::write(file.path(), text).unwrap();
     };
     write("shadow");
-    let mut proxy = Proxy::start(file.path().to_str().unwrap());
+    let mut proxy = Proxy::start(file.path());
     assert!(get(&proxy.listen, "/health?x=1").ends_with("you asked GET /health?x=1 HTTP/1.1"));
     proxy.await_admin("/readyz", "200 OK");
     write("enforcing");
