@@ -78,7 +78,7 @@ async fn demo() -> Result<ExitCode, Box<dyn Error>> {
     report::table(board);
     report::enforcement(board, CAMPAIGNS_BEGIN);
     report::latency(&latency);
-    report::explanation(board, Some(running.admin)).await;
+    report::explanation(board, running.admin).await;
     let passed = report::conclusion(board);
     report::next_steps();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

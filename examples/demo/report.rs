@@ -138,8 +138,8 @@ pub(crate) fn latency(latency: &Latency) {
 }
 
 /// One verdict in words, asked of the admin listener as an operator would.
-pub(crate) async fn explanation(board: &Board, admin: Option<SocketAddr>) {
-    let (Some(noted), Some(admin)) = (board.noted(), admin) else {
+pub(crate) async fn explanation(board: &Board, admin: SocketAddr) {
+    let Some(noted) = board.noted() else {
         println!("  There is no refusal to explain.\n");
         return;
     };

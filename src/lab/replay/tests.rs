@@ -135,3 +135,52 @@ fn the_oldest_ask_is_given_up_when_too_many_wait() {
     assert!(pending.take(ExchangeId(Tag(0))).is_none());
     assert!(pending.take(ExchangeId(Tag(1))).is_some());
 }
+
+/// Forty accounts in turn; every other one sends back what the one before it was given.
+fn exchange(turn: u64) -> Exchange {
+    let mut ask = ask(turn);
+    ask.at = Timestamp::from_millis(turn * 700);
+    ask.caller.account = AccountId([(turn % 40) as u8; 16]);
+    ask.prompt.tokens = 200 + turn as u32 % 7;
+    ask.prompt.last = Tag(turn);
+    if turn % 2 == 1 {
+        ask.prompt.presented = vec![Tag(1_000 + turn - 1)];
+    }
+    let issued = vec![Tag(1_000 + turn)];
+    let completion = Completion { issued, continues: Tag(9_000 + turn), ..Completion::default() };
+    let ended = ask.at + std::time::Duration::from_millis(300);
+    Exchange { ask, ended, ending: Ending::Complete, status: 200, completion }
+}
+
+fn fresh_engine() -> Engine {
+    Engine::new(crate::engine::Settings::default(), crate::policy::Policies::default())
+}
+
+fn recorded(turns: u64) -> String {
+    let (engine, mut log) = (fresh_engine(), Vec::new());
+    for turn in 1..=turns {
+        let exchange = exchange(turn);
+        log.push(Line::ask(&exchange.ask, &engine.assess(&exchange.ask)));
+        engine.learn(&exchange);
+        log.push(Line::end(&exchange));
+        engine.tick(exchange.ended);
+        log.push(Line::Tick { at: exchange.ended });
+    }
+    let lines = log.iter().map(|line| serde_json::to_string(line).unwrap());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_fresh_engine_comes_to_the_very_verdicts_that_were_logged() {
+    let log = recorded(600);
+    let mut suspects = 0;
+    let summary = replay(&fresh_engine(), log.as_bytes(), |ask, logged, now| {
+        assert_eq!(logged, now, "{}", ask.id);
+        suspects += u32::from(now.action > Action::Throttle);
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.asks, summary.ends, summary.agreements), (600, 600, 600));
+    assert!(suspects > 0, "the log holds nothing worth replaying");
+    let again = replay(&fresh_engine(), log.as_bytes(), |_, _, _| {}).unwrap();
+    assert_eq!(summary.digest, again.digest);
+}
