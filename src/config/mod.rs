@@ -1,6 +1,6 @@
 //! The operator's file, typed: every room's own settings, composed.
 //!
-//! A first-day file needs `upstream` and nothing else. [`load`] reports every mistake of a file at
+//! A first-day file needs `upstream` and nothing else. [`load()`] reports every mistake of a file at
 //! once, each with its line and column; [`schema`] lets editors complete and check while typing.
 
 mod check;

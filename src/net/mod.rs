@@ -2,7 +2,7 @@
 //!
 //! A worker thread accepts a connection, learns who it comes from, unwraps TLS, tells HTTP/1.1 from
 //! HTTP/2 and hands each request that has one meaning to the application: the guard around an
-//! [`Upstream`](upstream::Upstream). Every phase has a deadline for its total, and everything a
+//! `Upstream`. Every phase has a deadline for its total, and everything a
 //! connection may hold has a bound.
 
 pub mod upstream;

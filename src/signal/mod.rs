@@ -1,7 +1,7 @@
 //! What it looks like: one file per heuristic, and the features they read.
 //!
 //! To add a signal, write `signal/<name>.rs` with its knobs as `Params`, and add a `mod` line and a
-//! row to [`signals!`]. The registry yields the config schema, the account memory, the fleet memory,
+//! row to `signals!` below. The registry yields the config schema, the account memory, the fleet memory,
 //! the catalogue and the metrics.
 
 mod exchange;

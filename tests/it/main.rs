@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod config;
 mod journey;
+mod readme;
 mod sdk;
 mod serve;
 mod stand;
