@@ -74,6 +74,11 @@ fn made_up_keys_leave_no_account_behind() {
         let refused = Exchange { status: 401, ..served(ask(n, 1, START), &[]) };
         engine.learn(&refused);
     }
+    // A page that answers anybody proves nothing, nor does an error that may come before the key.
+    let mut anybody = served(ask(8, 1, START), &[]);
+    anybody.ask.prompt.api = Api::Other;
+    engine.learn(&anybody);
+    engine.learn(&Exchange { status: 404, ..served(ask(9, 1, START), &[]) });
     assert_eq!(engine.accounts(), 0);
     engine.learn(&served(ask(7, 1, START), &[]));
     assert_eq!(engine.accounts(), 1);

@@ -130,9 +130,11 @@ pub struct Exchange {
 
 impl Exchange {
     /// Whether the endpoint took the caller's key: only then may memory of the account begin.
+    ///
+    /// A success on an inference route is the only proof. Health pages answer anybody, and many
+    /// endpoints say 404 or 400 before they look at the key.
     pub fn accepted(&self) -> bool {
-        !matches!(self.ending, Ending::Refused | Ending::Failed)
-            && !matches!(self.status, 0 | 401 | 403)
+        self.served() && self.ask.prompt.api != Api::Other
     }
 
     /// Whether the caller was given an answer of the model, whole or in part.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,7 +14,7 @@ use stillguard::config::{self, Changed, Config, Reload};
 use stillguard::guard::Shared;
 use stillguard::net::Certificates;
 use stillguard::policy::Policies;
-use stillguard::telemetry::{self, AdminState};
+use stillguard::telemetry::{self, AdminState, FailOpen};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +99,10 @@ async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
 fn second(shared: &Shared) {
     let Shared { engine, telemetry, clock, .. } = shared;
     let now = clock.now();
-    engine.tick(now);
+    // A fault here costs fresh crowds, never the traffic.
+    if catch_unwind(AssertUnwindSafe(|| engine.tick(now))).is_err() {
+        telemetry.metrics.fail_open(FailOpen::Panic);
+    }
     telemetry.decisions.ticked(now);
     telemetry.metrics.accounts(engine.accounts());
     telemetry.metrics.crowds(engine.crowds());

@@ -68,7 +68,7 @@ fn ask() -> Ask {
         client: Client::Other,
     };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());
-    Ask { id, at, caller, prompt: Prompt::default() }
+    Ask { id, at, caller, prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() } }
 }
 
 #[tokio::test(start_paused = true)]

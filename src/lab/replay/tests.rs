@@ -1,4 +1,5 @@
 use super::*;
+use crate::dialect::Api;
 use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
 use crate::policy::Action;
 use crate::signal::{Completion, Ending, Prompt};
@@ -15,7 +16,7 @@ fn ask(id: u64) -> Ask {
             egress: Tag(1),
             client: Client::Other,
         },
-        prompt: Prompt::default(),
+        prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() },
     }
 }
 
