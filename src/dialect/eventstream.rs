@@ -139,7 +139,7 @@ fn read(frame: &[u8], visit: &mut impl FnMut(Event<'_>)) -> Option<()> {
     }
     let (headers, payload) = rest.get(PRELUDE..)?.split_at_checked(lengths(frame)?.headers)?;
     let headers = Headers::read(headers)?;
-    let name = headers.event.or(headers.exception).or(headers.is_error.then_some("error"));
+    let name = headers.event.or(headers.exception).or_else(|| headers.is_error.then_some("error"));
     visit(Event { name, data: &String::from_utf8_lossy(payload) });
     Some(())
 }

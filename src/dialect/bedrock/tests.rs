@@ -10,41 +10,25 @@ macro_rules! fixture {
     };
 }
 
-const PATH: &str = "/model/mill.large-v1%3A0/converse";
-
-fn request(body: &str) -> Request<'_> {
+fn call<'a>(dialect: &dyn Dialect, path: &'a str, body: &'a str) -> Request<'a> {
     json::vet(body.as_bytes()).expect("one meaning");
-    Converse.read_call(PATH, body.as_bytes()).expect("a request")
+    dialect.read_call(path, body.as_bytes()).expect("a request")
 }
 
-fn frames() -> Frames {
-    let binary = "application/vnd.amazon.eventstream";
-    Frames::of(Converse.framing(PATH), binary).expect("a stream")
+fn event(kind: &str, payload: &str) -> Vec<u8> {
+    eventstream::frame(&[(":event-type", kind), (":message-type", "event")], payload.as_bytes())
 }
 
-fn frame(name: &str, payload: &str) -> Vec<u8> {
-    let headers = [(":event-type", name), (":message-type", "event")];
-    eventstream::frame(&headers, payload.as_bytes())
-}
-
-/// A chunk of a streamed `invoke`.
-fn chunk(event: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut coded = String::new();
-    for group in event.as_bytes().chunks(3) {
-        let byte = |at| u32::from(group.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..=group.len() {
-            coded.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
-        }
-    }
-    frame("chunk", &format!("{{\"bytes\":\"{coded}\",\"p\":\"abc\"}}"))
+fn read(dialect: &dyn Dialect, stream: &[u8]) -> Streamed {
+    let frames = Frames::of(dialect.framing(""), "application/vnd.amazon.eventstream");
+    framed(dialect, frames.expect("a stream"), stream)
 }
 
 #[test]
 fn an_agents_request_is_read_whole() {
-    let request = request(fixture!("agent.json"));
-    assert_eq!((&*request.model, request.stream), ("mill.large-v1:0", false));
+    let request =
+        call(&Converse, "/model/mill.large-v1%3A0/converse-stream", fixture!("agent.json"));
+    assert_eq!((&*request.model, request.stream), ("mill.large-v1:0", true));
     let expected = Params {
         temperature: Some(0.5),
         top_p: Some(0.25),
@@ -53,61 +37,65 @@ fn an_agents_request_is_read_whole() {
         ..Params::default()
     };
     assert_eq!(request.params, expected);
-    let presented = ["sig-mill-01", "b3BhcXVl", "tooluse_mill01", "tooluse_mill01"];
-    assert_eq!(request.presented, presented);
+    assert_eq!(request.presented, ["sig-mill01", "tooluse_mill01", "tooluse_mill01"]);
     assert_eq!(request.tools.len(), 1);
-    assert_eq!(request.tools[0].name, "sieve");
-    assert_eq!(request.tools[0].params, [("mesh".into(), "integer".into())]);
-}
-
-#[test]
-fn parts_keep_their_turn_role_and_kind() {
-    let request = request(fixture!("agent.json"));
+    assert_eq!(request.tools[0].params, [("sack".into(), "integer".into())]);
     let parts: Vec<_> = request.parts.iter().map(|p| (p.turn, p.role, p.kind, &*p.text)).collect();
     let expected = [
-        (0, Role::System, Kind::Text, "You mill flour."),
-        (1, Role::User, Kind::Text, "How fine is this?"),
+        (0, Role::System, Kind::Text, "You run a mill."),
+        (0, Role::System, Kind::Text, "Be brief."),
+        (1, Role::User, Kind::Text, "Is the flour fine?"),
         (1, Role::User, Kind::Image, ""),
         (1, Role::User, Kind::Document, ""),
-        (1, Role::User, Kind::Document, "Stone two is worn."),
-        (1, Role::User, Kind::Text, "Be honest."),
-        (1, Role::User, Kind::Document, "Grit 40."),
-        (2, Role::Assistant, Kind::Thinking, "Sieve first."),
-        (2, Role::Assistant, Kind::Thinking, ""),
-        (2, Role::Assistant, Kind::ToolCall, "sieve"),
-        (2, Role::Assistant, Kind::ToolCall, r#"{"mesh": 40}"#),
-        (3, Role::Tool, Kind::ToolResult, r#"{"pass": 0.9}"#),
-        (3, Role::Tool, Kind::ToolResult, "coarse"),
+        (1, Role::User, Kind::Document, "Ground twice."),
+        (2, Role::Assistant, Kind::Thinking, "Weigh it."),
+        (2, Role::Assistant, Kind::ToolCall, "weigh"),
+        (2, Role::Assistant, Kind::ToolCall, "{\"sack\": 3}"),
+        (3, Role::Tool, Kind::ToolResult, "{\"kg\": 25}"),
+        (3, Role::Tool, Kind::ToolResult, "dry"),
         (3, Role::User, Kind::Text, "So?"),
     ];
     assert_eq!(parts, expected);
 }
 
 #[test]
-fn a_kept_prompt_stands_in_for_messages_but_nothing_else_does() {
-    assert!(Converse.read_request(b"{}").expect("a request").parts.is_empty());
-    let refused = |body: &[u8]| Converse.read_request(body).expect_err("malformed").to_string();
-    assert_eq!(refused(br#"{"messages":"secret"}"#), "`messages` must be an array");
-    let element = "every element of `messages` must be an object";
-    assert_eq!(refused(br#"{"messages":["secret"]}"#), element);
+fn a_malformed_body_is_told_by_field_and_never_by_value() {
+    for (body, told) in [
+        (r#"{"messages":"secret"}"#, "`messages` must be an array"),
+        (r#"{"messages":["secret"]}"#, "every element of `messages` must be an object"),
+    ] {
+        assert_eq!(
+            Converse.read_request(body.as_bytes()).expect_err("malformed").to_string(),
+            told
+        );
+    }
 }
 
 #[test]
-fn the_path_names_model_and_method() {
-    let arn = "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A12%3Ainference-profile%2Feu.mill/converse";
-    for (path, model, stream) in [
-        (PATH, "mill.large-v1:0", false),
-        ("/t/model/m/converse-stream", "m", true),
-        (arn, "arn:aws:bedrock:eu-west-1:12:inference-profile/eu.mill", false),
-    ] {
-        assert!(Converse.speaks(&Method::POST, path, &HeaderMap::new()), "{path}");
-        let request = Converse.read_call(path, b"{}").expect("a request");
-        assert_eq!((&*request.model, request.stream), (model, stream), "{path}");
+fn anthropics_bodies_are_read_and_others_are_opaque() {
+    let messages = r#""messages":[{"role":"user","content":"hi"}]"#;
+    let plain = format!("{{{messages}}}");
+    let versioned = format!(r#"{{"anthropic_version":"bedrock-2023-05-31",{messages}}}"#);
+    let read = |path, body| {
+        let request = call(&Invoke, path, body);
+        (request.model.into_owned(), request.stream, request.parts.len())
+    };
+    let profile = "/model/arn%3Aaws%3Abedrock%3Ax%3A1%3Aprofile%2Fp/invoke-with-response-stream";
+    let arn = "arn:aws:bedrock:x:1:profile/p".to_owned();
+    assert_eq!(read(profile, &versioned), (arn.clone(), true, 1));
+    assert_eq!(read(profile, &plain), (arn, true, 0));
+    let model = "us.anthropic.grove-v1:0".to_owned();
+    assert_eq!(read("/model/us.anthropic.grove-v1:0/invoke", &plain), (model, false, 1));
+}
+
+#[test]
+fn the_deepest_vetted_nesting_does_not_exhaust_the_stack() {
+    let mut content = "[{\"text\":\"x\"}]".to_owned();
+    while content.matches('[').count() < 40 {
+        content = format!("[{{\"toolResult\":{{\"content\":{content}}}}}]");
     }
-    assert!(!Converse.speaks(&Method::GET, PATH, &HeaderMap::new()));
-    assert!(!Converse.speaks(&Method::POST, "/model/m/invoke", &HeaderMap::new()));
-    assert!(Invoke.speaks(&Method::POST, "/model/m/invoke", &HeaderMap::new()));
-    assert!(owns("/model/m/invoke-with-response-stream") && !owns("/model/converse"));
+    let body = format!(r#"{{"messages":[{{"content":{content}}}]}}"#);
+    assert_eq!(call(&Converse, "", &body).parts[0].text, "x");
 }
 
 #[test]
@@ -115,160 +103,118 @@ fn a_whole_answer_gives_away_text_ids_and_usage() {
     let delta = Converse.read_answer(fixture!("answer.json").as_bytes()).expect("an answer");
     let pieces: Vec<_> = delta.pieces.iter().map(|(kind, text)| (*kind, &**text)).collect();
     let expected = [
-        (Kind::Thinking, "Coarse."),
-        (Kind::Text, "Grind again."),
-        (Kind::ToolCall, "grind"),
-        (Kind::ToolCall, r#"{"turns": 3}"#),
+        (Kind::Thinking, "It is dry."),
+        (Kind::Text, "Fine enough."),
+        (Kind::ToolCall, "pack"),
+        (Kind::ToolCall, "{\"sack\": 3}"),
     ];
     assert_eq!(pieces, expected);
-    assert_eq!(delta.issued, ["sig-mill-02", "tooluse_mill02"]);
-    let usage = Usage { input: Some(125), output: Some(11), cached: Some(100), reasoning: None };
+    assert_eq!(delta.issued, ["sig-mill02", "tooluse_mill02"]);
+    let usage = Usage { input: Some(130), output: Some(9), cached: Some(100), reasoning: None };
     assert_eq!((delta.usage, delta.finish), (Some(usage), Some(Finish::Tool)));
 }
 
 #[test]
 fn a_stream_gives_away_what_the_whole_answer_would() {
-    let events = fixture!("stream.txt").lines().filter_map(|line| line.split_once(' '));
-    let stream = events.map(|(name, payload)| frame(name, payload)).collect::<Vec<_>>().concat();
-    let Streamed { pieces, issued, usage, end } = framed(&Converse, frames(), &stream);
+    let lines = fixture!("stream.txt").lines().filter_map(|line| line.split_once(' '));
+    let stream: Vec<_> = lines.map(|(kind, payload)| event(kind, payload)).collect();
+    let Streamed { pieces, issued, usage, end } = read(&Converse, &stream.concat());
     let expected = [
-        (Kind::Thinking, "Coarse.".to_owned()),
-        (Kind::Text, "Grind again.".to_owned()),
-        (Kind::ToolCall, "grind{\"turns\":3}".to_owned()),
+        (Kind::Thinking, "It is dry.".to_owned()),
+        (Kind::Text, "Fine enough.".to_owned()),
+        (Kind::ToolCall, "pack{\"sack\":3}".to_owned()),
     ];
     assert_eq!(pieces, expected);
-    assert_eq!(issued, ["sig-mill-03", "tooluse_mill03"]);
-    let known = Usage { input: Some(20), output: Some(11), ..Usage::default() };
-    assert_eq!((usage, end.finish), (known, Some(Finish::Tool)));
-    assert!(end.last && !end.error);
+    assert_eq!(issued, ["sig-mill03", "tooluse_mill03"]);
+    let known = Usage { input: Some(120), output: Some(9), cached: Some(100), reasoning: None };
+    assert_eq!((usage, end.finish, end.last), (known, Some(Finish::Tool), true));
 }
 
 #[test]
-fn an_invoked_models_messages_are_read_for_the_model_of_the_path() {
-    let body = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,
-        "messages":[{"role":"user","content":"Is it fine?"}]}"#;
-    let path = "/model/mill.anthropic.stone/invoke-with-response-stream";
-    let request = Invoke.read_call(path, body.as_bytes()).expect("a request");
-    assert_eq!((&*request.model, request.stream), ("mill.anthropic.stone", true));
-    assert_eq!((request.params.max_tokens, &*request.parts[0].text), (Some(9), "Is it fine?"));
+fn chunks_of_an_invoked_model_are_decoded() {
+    // {"type":"content_block_delta","delta":{"text":"flour"}}
+    let text = "eyJ0eXBlIjoiY29udGVudF9ibG9ja19kZWx0YSIsImRlbHRhIjp7InRleHQiOiJmbG91ciJ9fQ==";
+    // {"amazon-bedrock-invocationMetrics":{"inputTokenCount":7,"outputTokenCount":2}}
+    let counts = concat!(
+        "eyJhbWF6b24tYmVkcm9jay1pbnZvY2F0aW9uTWV0cmljcyI6eyJpbnB1dFRva2VuQ291bnQiOjcsIm91dHB1",
+        "dFRva2VuQ291bnQiOjJ9fQ==",
+    );
+    let stream = [text, counts].map(|bytes| event("chunk", &format!("{{\"bytes\":\"{bytes}\"}}")));
+    let Streamed { pieces, usage, end, .. } = read(&Invoke, &stream.concat());
+    assert_eq!(pieces, [(Kind::Text, "flour".to_owned())]);
+    assert_eq!((usage.input, usage.output, end.last), (Some(7), Some(2), true));
 }
 
 #[test]
-fn bodies_of_other_models_pass_by_name_alone() {
-    let path = "/model/mill.text-v1/invoke";
-    let request = Invoke.read_call(path, br#"{"inputText":"x"}"#).expect("a request");
-    assert_eq!((&*request.model, request.parts.len()), ("mill.text-v1", 0));
-    assert!(Invoke.read_answer(br#"{"results":[]}"#).expect("an answer").pieces.is_empty());
-}
-
-#[test]
-fn the_chunks_of_an_invoked_stream_are_the_models_own_events() {
-    let stream = [
-        chunk(
-            r#"{"type":"message_start","message":{"id":"msg_mill01","usage":{"input_tokens":7}}}"#,
-        ),
-        chunk(r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"Fine, é."}}"#),
-        chunk(
-            r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":
-                {"inputTokenCount":8,"outputTokenCount":3,"cacheReadInputTokenCount":2}}"#,
-        ),
-    ];
-    let Streamed { pieces, issued, usage, end } = framed(&Invoke, frames(), &stream.concat());
-    assert_eq!(pieces, [(Kind::Text, "Fine, é.".to_owned())]);
-    assert_eq!(issued, ["msg_mill01"]);
-    let known = Usage { input: Some(10), output: Some(3), cached: Some(2), reasoning: None };
-    assert_eq!(usage, known);
-    assert!(end.last && !end.error);
-}
-
-#[test]
-fn bedrocks_own_count_is_known_for_any_model() {
-    let metrics = r#"{"outputText":"x","amazon-bedrock-invocationMetrics":{"inputTokenCount":8}}"#;
-    let Streamed { usage, end, .. } = framed(&Invoke, frames(), &chunk(metrics));
-    assert_eq!((usage.input, end.last), (Some(8), true));
+fn routes_are_spoken_by_one_dialect_each() {
+    let speaks = |path| {
+        let headers = HeaderMap::new();
+        let speak = |dialect: &dyn Dialect| dialect.speaks(&Method::POST, path, &headers);
+        (speak(&Converse), speak(&Invoke))
+    };
+    assert_eq!(speaks("/tenant/model/m/converse"), (true, false));
+    assert_eq!(speaks("/model/m/converse-stream/"), (true, false));
+    assert_eq!(speaks("/model/m/invok%65"), (false, true));
+    assert_eq!(speaks("/model/m/count-tokens"), (false, false));
+    assert_eq!(speaks("/models/m/converse"), (false, false));
 }
 
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
-    message: "Verify this account to continue: https://sg.example/c/x",
+    message: "Verify this account to continue.",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),
 };
 
 #[test]
-fn a_challenge_is_a_denial_of_access_that_names_its_link() {
+fn a_challenge_is_a_denial_of_access_with_its_message() {
     let worded = Converse.refuse(&CHALLENGE);
-    let expected = r#"{"message":"Verify this account to continue: https://sg.example/c/x"}"#;
-    assert_eq!(worded.body, expected);
+    assert_eq!(worded.body, r#"{"message":"Verify this account to continue."}"#);
     let headers: HeaderMap = worded.headers.into_iter().collect();
-    assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["x-amzn-errortype"], "AccessDeniedException");
     assert_eq!(headers["x-amzn-requestid"], "sg_7f3a9c21d0b4e655");
 }
 
 #[test]
-fn a_broken_stream_ends_in_an_exception_its_union_knows() {
+fn a_broken_stream_ends_in_an_exception() {
     for (reason, name) in [
-        (Reason::Dropped, "throttlingException"),
+        (Reason::Throttled, "throttlingException"),
         (Reason::UpstreamFailed, "serviceUnavailableException"),
     ] {
-        let wording = Wording { reason, ..CHALLENGE };
-        for dialect in [&Converse as &dyn Dialect, &Invoke] {
-            let mut seen = Vec::new();
-            frames().push(&dialect.break_stream(&wording), |event| {
-                seen.push((event.name.map(str::to_owned), event.data.to_owned()));
-                assert!(dialect.read_event(event).expect("an event").error);
-            });
-            let body = format!("{{\"message\":\"{}\"}}", CHALLENGE.message);
-            assert_eq!(seen, [(Some(name.to_owned()), body)]);
-        }
+        let frame = Invoke.break_stream(&Wording { reason, ..CHALLENGE });
+        let mut seen = Vec::new();
+        eventstream::Splitter::default().push(&frame, |event| {
+            seen.push((event.name.map(str::to_owned), event.data.to_owned()));
+        });
+        let message = r#"{"message":"Verify this account to continue."}"#.to_owned();
+        assert_eq!(seen, [(Some(name.to_owned()), message)]);
+        assert!(read(&Converse, &frame).end.error && read(&Invoke, &frame).end.error);
     }
-}
-
-#[test]
-fn the_providers_own_exception_is_noticed() {
-    let exception =
-        [(":exception-type", "modelStreamErrorException"), (":message-type", "exception")];
-    let stream = eventstream::frame(&exception, b"not even JSON");
-    assert!(framed(&Converse, frames(), &stream).end.error);
-    assert!(framed(&Invoke, frames(), &stream).end.error);
 }
 
 proptest! {
     #[test]
     fn no_value_in_any_field_fails_a_request(
         field in prop::sample::select(vec![
-            "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields", "novel",
+            "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields",
         ]),
         value in prop::sample::select(vec![
-            "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"tools\":[7,{}]}",
-            "[{\"toolUse\":{\"input\":null}},{\"document\":{\"source\":[]}}]",
-            "{\"tools\":[{\"toolSpec\":{\"name\":\"t\",\"inputSchema\":[]}}],\"thinking\":7}",
+            "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"tools\":{}}",
+            "{\"tools\":[7,{\"toolSpec\":[]}],\"thinking\":7}", "[{\"document\":{\"source\":[]}}]",
         ]),
     ) {
-        let body = format!("{{\"messages\":[{{\"content\":{value}}}],\"{field}\":{value}}}");
+        let body = format!("{{\"messages\":[],\"{field}\":{value}}}");
         prop_assert!(Converse.read_request(body.as_bytes()).is_ok(), "{}", body);
     }
 
     #[test]
-    fn nothing_panics(data in prop::collection::vec(any::<u8>(), 0..64), path in "\\PC{0,40}") {
-        let text = String::from_utf8_lossy(&data);
+    fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..64), text in "[\\[\\]{}\":,a-z0-9]{0,64}") {
         for dialect in [&Converse as &dyn Dialect, &Invoke] {
-            let _ = dialect.read_call(&path, &data);
-            let _ = dialect.read_answer(&data);
+            let _ = dialect.read_call(&text, &body);
+            let _ = dialect.read_answer(&body);
             let _ = dialect.read_event(sse::Event { name: None, data: &text });
-            let coded = format!("{{\"bytes\":\"{}\"}}", text.escape_default());
-            let _ = dialect.read_event(sse::Event { name: Some("chunk"), data: &coded });
+            let _ = invoke::chunk(&format!("{{\"bytes\":\"{text}\"}}"));
         }
-    }
-
-    #[test]
-    fn any_event_is_read_back_from_its_chunk(text in "\\PC{0,60}") {
-        let value = serde_json::Value::from(text.clone());
-        let event = format!("{{\"delta\":{{\"text\":{value}}}}}");
-        let Streamed { pieces, .. } = framed(&Invoke, frames(), &chunk(&event));
-        let got: String = pieces.into_iter().map(|(_, text)| text).collect();
-        prop_assert_eq!(got, text);
     }
 }

@@ -26,7 +26,7 @@ impl<'a> Answer<'a> {
         found.append(candidates.found, Kind::Text);
         let mut delta = Delta {
             usage: self.usage_metadata.object().map(Tokens::into_usage),
-            finish: candidates.finish.or(blocked.then_some(Finish::Filter)),
+            finish: candidates.finish.or_else(|| blocked.then_some(Finish::Filter)),
             error: !self.error.is_null(),
             ..Delta::default()
         };

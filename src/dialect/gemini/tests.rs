@@ -10,21 +10,17 @@ macro_rules! fixture {
     };
 }
 
-const PATH: &str = "/v1beta/models/orchard-pro:generateContent";
+const PATH: &str = "/v1beta/models/hive-large:streamGenerateContent?alt=sse";
 
-fn request(body: &str) -> Request<'_> {
+fn call<'a>(dialect: &Gemini, path: &'a str, body: &'a str) -> Request<'a> {
     json::vet(body.as_bytes()).expect("one meaning");
-    GENERATE.read_call(PATH, body.as_bytes()).expect("a request")
-}
-
-fn array() -> Frames {
-    Frames::of(Framing::JsonArray, "application/json").expect("a stream")
+    dialect.read_call(path, body.as_bytes()).expect("a request")
 }
 
 #[test]
 fn an_agents_request_is_read_whole() {
-    let request = request(fixture!("agent.json"));
-    assert_eq!((&*request.model, request.stream), ("orchard-pro", false));
+    let request = call(&GENERATE, PATH, fixture!("agent.json"));
+    assert_eq!((&*request.model, request.stream), ("hive-large", true));
     let expected = Params {
         temperature: Some(0.5),
         top_p: Some(0.25),
@@ -35,118 +31,72 @@ fn an_agents_request_is_read_whole() {
         thinking: true,
     };
     assert_eq!(request.params, expected);
-    assert_eq!(request.schema, ["reasoning", "answer"]);
-    let presented = [
-        "cachedContents/orchard-1",
-        "https://files.example/v1beta/files/bark-7",
-        "sig-bark-01",
-        "call-bark-01",
-        "sig-bark-02",
-        "call-bark-01",
-    ];
+    assert_eq!(request.schema, ["answer", "hive"]);
+    let file = "https://bees.example/v1beta/files/hive01";
+    let presented = ["cachedContents/bees01", file, "call-hive01", "sig-hive01", "call-hive01"];
     assert_eq!(request.presented, presented);
-    let tools: Vec<_> = request.tools.iter().map(|tool| (&*tool.name, &tool.params[..])).collect();
-    let look_up = [("tree".into(), "string".into()), ("rows".into(), "integer".into())];
-    let prune = [("branch".into(), "string".into())];
-    assert_eq!(tools, [("look_up", &look_up[..]), ("prune", &prune[..])]);
+    assert_eq!(request.tools.len(), 1);
+    assert_eq!(request.tools[0].name, "find_hive");
+    assert_eq!(request.tools[0].params, [("roof".into(), "string".into())]);
 }
 
 #[test]
 fn parts_keep_their_turn_role_and_kind() {
-    let request = request(fixture!("agent.json"));
+    let request = call(&GENERATE, PATH, fixture!("agent.json"));
     let parts: Vec<_> = request.parts.iter().map(|p| (p.turn, p.role, p.kind, &*p.text)).collect();
     let expected = [
-        (0, Role::System, Kind::Text, "You keep an orchard."),
-        (1, Role::User, Kind::Text, "What ails this tree?"),
+        (0, Role::System, Kind::Text, "You keep bees."),
+        (1, Role::User, Kind::Text, "Which hive is this?"),
         (1, Role::User, Kind::Image, ""),
         (1, Role::User, Kind::Document, ""),
-        (1, Role::User, Kind::Document, ""),
-        (2, Role::Assistant, Kind::Thinking, "Spots mean scab."),
-        (2, Role::Assistant, Kind::ToolCall, "look_up"),
-        (2, Role::Assistant, Kind::ToolCall, r#"{"tree": "pear"}"#),
-        (3, Role::Tool, Kind::ToolResult, r#"{"ill": true}"#),
-        (3, Role::User, Kind::Text, "Well?"),
+        (1, Role::User, Kind::Other, ""),
+        (2, Role::Assistant, Kind::Thinking, "The roof is red."),
+        (2, Role::Assistant, Kind::ToolCall, "find_hive"),
+        (2, Role::Assistant, Kind::ToolCall, "{\"roof\": \"red\"}"),
+        (3, Role::Tool, Kind::ToolResult, "{\"hive\": 7}"),
+        (3, Role::User, Kind::Text, "So?"),
     ];
     assert_eq!(parts, expected);
 }
 
 #[test]
-fn names_in_snake_case_and_lone_elements_are_read_as_protobuf_reads_them() {
-    let request = request(
-        r#"{"system_instruction":{"parts":{"text":"s"}},"cached_content":"c",
-            "contents":{"parts":{"text":"u","thought_signature":"t"}},
-            "generation_config":{"max_output_tokens":"9","thinking_config":{"thinking_budget":0}},
-            "tools":{"function_declarations":{"name":"f"}}}"#,
-    );
-    let parts: Vec<_> = request.parts.iter().map(|part| (part.turn, &*part.text)).collect();
-    assert_eq!(parts, [(0, "s"), (1, "u")]);
-    assert_eq!(request.presented, ["c", "t"]);
-    assert_eq!((request.params.max_tokens, request.params.effort), (Some(9), Some(Effort::None)));
-    assert_eq!(request.tools[0].name, "f");
-}
-
-#[test]
-fn one_field_in_two_spellings_is_malformed() {
-    let body = br#"{"contents":[],"cachedContent":"a","cached_content":"b"}"#;
+fn a_name_in_both_cases_is_malformed() {
+    let body = br#"{"contents":[],"systemInstruction":{},"system_instruction":{}}"#;
     assert!(GENERATE.read_request(body).is_err());
 }
 
 #[test]
 fn a_malformed_body_is_told_by_field_and_never_by_value() {
-    let refused = |body: &[u8]| GENERATE.read_request(body).expect_err("malformed").to_string();
-    let contents = "`contents` is required and must be an array";
-    assert_eq!(refused(br#"{"contents":"secret"}"#), contents);
-    let element = "every element of `contents` must be an object";
-    assert_eq!(refused(br#"{"contents":["secret"]}"#), element);
-}
-
-#[test]
-fn the_path_names_model_and_method() {
-    let body = br#"{"contents":[]}"#;
-    for (path, model, stream) in [
-        (PATH, "orchard-pro", false),
-        ("/v1/models/m-2.5:streamGenerateContent?alt=sse", "m-2.5", true),
-        ("/v1/projects/p/locations/l/publishers/google/models/m:generateContent", "m", false),
-        ("/t/v1beta//models/m%3AstreamGenerateContent", "m", true),
+    for (body, told) in [
+        (r#"{"contents":"secret"}"#, "`contents` is required and must be an array"),
+        (r#"{"contents":["secret"]}"#, "every element of `contents` must be an object"),
     ] {
-        assert!(GENERATE.speaks(&Method::POST, path, &HeaderMap::new()), "{path}");
-        let request = GENERATE.read_call(path, body).expect("a request");
-        assert_eq!((&*request.model, request.stream), (model, stream), "{path}");
+        assert_eq!(
+            GENERATE.read_request(body.as_bytes()).expect_err("malformed").to_string(),
+            told
+        );
     }
-    assert!(!GENERATE.speaks(&Method::GET, PATH, &HeaderMap::new()));
-    assert!(!GENERATE.speaks(&Method::POST, "/v1/models/m:countTokens", &HeaderMap::new()));
-    assert!(!GENERATE.speaks(&Method::POST, "/v1/models/generateContent", &HeaderMap::new()));
-    assert!(owns("/v1/models/m:batchEmbedContents") && !owns("/v1/models/m:predict"));
 }
 
 #[test]
-fn a_stream_is_an_array_unless_events_are_asked_for() {
-    let stream = "/v1/models/m:streamGenerateContent";
-    assert_eq!(GENERATE.framing(stream), Framing::JsonArray);
-    assert_eq!(GENERATE.framing(&format!("{stream}?key=k&alt=sse")), Framing::Sse);
-    assert_eq!(GENERATE.framing(&format!("{stream}?alt=json")), Framing::JsonArray);
-    assert_eq!(GENERATE.framing(PATH), Framing::Sse);
+fn every_text_of_a_batch_is_embedded_on_its_own() {
+    let text =
+        |text| format!(r#"{{"model":"models/e","content":{{"parts":[{{"text":"{text}"}}]}}}}"#);
+    let body = format!(r#"{{"requests":[{},{}]}}"#, text("a"), text("b"));
+    let request = call(&EMBED, "/v1beta/models/e:batchEmbedContents", &body);
+    assert_eq!((&*request.model, request.params.n), ("e", 2));
+    let parts: Vec<_> = request.parts.iter().map(|part| (part.turn, &*part.text)).collect();
+    assert_eq!(parts, [(0, "a"), (1, "b")]);
+    let one = text("c");
+    assert_eq!(call(&EMBED, "/v1/models/e:embedContent", &one).parts[0].text, "c");
 }
 
 #[test]
-fn every_text_to_embed_is_a_turn_and_counts() {
-    let one = EMBED.read_request(br#"{"content":{"parts":[{"text":"a"}]}}"#).expect("a request");
-    assert_eq!((one.params.n, one.parts.len()), (1, 1));
-    let body = br#"{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"b"}]}}]}"#;
-    let batch = EMBED.read_request(body).expect("a request");
-    let parts: Vec<_> = batch.parts.iter().map(|part| (part.turn, &*part.text)).collect();
-    assert_eq!((batch.params.n, parts), (2, vec![(0, "a"), (1, "b")]));
-}
-
-#[test]
-fn what_is_to_be_counted_is_read_in_both_shapes() {
-    for body in [
-        r#"{"contents":[{"parts":[{"text":"a"}]}]}"#,
-        r#"{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"a"}]}]}}"#,
-    ] {
-        let path = "/v1/models/m:countTokens";
-        let request = COUNT.read_call(path, body.as_bytes()).expect("a request");
-        assert_eq!((&*request.model, &*request.parts[0].text), ("m", "a"));
+fn what_is_counted_is_read_wrapped_or_bare() {
+    let bare = r#"{"contents":{"parts":{"text":"x"}}}"#;
+    let wrapped = format!(r#"{{"generateContentRequest":{bare}}}"#);
+    for body in [bare, &wrapped] {
+        assert_eq!(call(&COUNT, "/v1/models/m:countTokens", body).parts[0].text, "x");
     }
 }
 
@@ -155,37 +105,73 @@ fn a_whole_answer_gives_away_text_ids_and_usage() {
     let delta = GENERATE.read_answer(fixture!("answer.json").as_bytes()).expect("an answer");
     let pieces: Vec<_> = delta.pieces.iter().map(|(kind, text)| (*kind, &**text)).collect();
     let expected = [
-        (Kind::Thinking, "Brown rings."),
-        (Kind::Text, "It is canker."),
-        (Kind::ToolCall, "prune"),
-        (Kind::ToolCall, r#"{"branch": "low"}"#),
+        (Kind::Thinking, "Seven has a red roof."),
+        (Kind::Text, "Hive seven."),
+        (Kind::ToolCall, "open_hive"),
+        (Kind::ToolCall, "{\"hive\": 7}"),
     ];
     assert_eq!(pieces, expected);
-    assert_eq!(delta.issued, ["resp-bark-01", "sig-bark-03", "call-bark-02"]);
+    assert_eq!(delta.issued, ["resp-hive01", "sig-hive02"]);
     let usage =
-        Usage { input: Some(215), output: Some(42), cached: Some(120), reasoning: Some(12) };
+        Usage { input: Some(125), output: Some(40), cached: Some(100), reasoning: Some(30) };
     assert_eq!((delta.usage, delta.finish), (Some(usage), Some(Finish::Stop)));
-    assert!(!delta.error);
 }
 
 #[test]
-fn both_framings_of_a_stream_give_away_the_same() {
-    let events = streamed(&GENERATE, fixture!("stream.sse"));
-    let elements = framed(&GENERATE, array(), fixture!("stream.json").as_bytes());
-    for Streamed { pieces, issued, usage, end } in [events, elements] {
-        let thinking = (Kind::Thinking, "Brown rings.".to_owned());
-        assert_eq!(pieces, [thinking, (Kind::Text, "It is canker.".to_owned())]);
-        assert_eq!(issued, ["resp-bark-02", "sig-bark-04"]);
-        let known = Usage { input: Some(210), output: Some(42), cached: None, reasoning: Some(12) };
-        assert_eq!((usage, end.finish), (known, Some(Finish::Length)));
-        assert!(end.last && !end.error);
+fn a_streamed_array_and_events_give_away_the_same() {
+    let array = fixture!("stream.json");
+    let mut events = String::new();
+    let elements = array.trim().trim_start_matches('[').trim_end_matches(']').split("\n,\n");
+    for element in elements {
+        events.extend(["data: ", &element.replace('\n', " "), "\r\n\r\n"]);
+    }
+    let frames = Frames::of(Framing::JsonArray, "application/json").expect("a stream");
+    for Streamed { pieces, issued, usage, end } in
+        [framed(&GENERATE, frames, array.as_bytes()), streamed(&GENERATE, &events)]
+    {
+        let expected = [
+            (Kind::Thinking, "Seven has a roof.".to_owned()),
+            (Kind::Text, "Hive [seven].".to_owned()),
+        ];
+        assert_eq!(pieces, expected);
+        assert_eq!(issued, ["resp-hive02", "sig-hive03"]);
+        assert_eq!((usage.input, usage.output), (Some(120), Some(10)));
+        assert_eq!((end.finish, end.last, end.error), (Some(Finish::Length), true, false));
     }
 }
 
 #[test]
-fn a_prompt_that_was_blocked_ends_as_filtered() {
-    let body = br#"{"promptFeedback":{"blockReason":"SAFETY"}}"#;
+fn a_blocked_prompt_is_a_filters_end() {
+    let body = br#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{}}"#;
     assert_eq!(GENERATE.read_answer(body).expect("an answer").finish, Some(Finish::Filter));
+}
+
+#[test]
+fn every_spelling_of_a_method_is_spoken_by_its_family_alone() {
+    let headers = HeaderMap::new();
+    for (path, family) in [
+        ("/v1/models/m:generateContent", &GENERATE),
+        ("/v1beta//models/m%3AgenerateContent/", &GENERATE),
+        ("/tenant/v1beta/tunedModels/m:streamGenerateContent", &GENERATE),
+        ("/v1/projects/p/locations/l/publishers/google/models/m:countTokens", &COUNT),
+        ("/v1beta/models/m:embedContent", &EMBED),
+    ] {
+        for other in [&GENERATE, &EMBED, &COUNT] {
+            let expected = other.api == family.api;
+            assert_eq!(other.speaks(&Method::POST, path, &headers), expected, "{path}");
+        }
+        assert_eq!(family.target(path).expect("a method").0, "m");
+    }
+    assert!(!GENERATE.speaks(&Method::GET, "/v1/models/m:generateContent", &headers));
+    assert!(!GENERATE.speaks(&Method::POST, "/v1/models/m", &headers));
+}
+
+#[test]
+fn a_stream_is_an_array_unless_events_are_asked_for() {
+    let framing = |path| GENERATE.framing(path);
+    assert_eq!(framing(PATH), Framing::Sse);
+    assert_eq!(framing("/v1/models/m:streamGenerateContent?key=k"), Framing::JsonArray);
+    assert_eq!(framing("/v1/models/m:generateContent"), Framing::Sse);
 }
 
 const CHALLENGE: Wording<'_> = Wording {
@@ -197,66 +183,52 @@ const CHALLENGE: Wording<'_> = Wording {
 };
 
 #[test]
-fn a_challenge_is_googles_error_with_reason_and_help() {
+fn a_challenge_is_googles_error_with_a_help_link() {
     let worded = GENERATE.refuse(&CHALLENGE);
     let expected = concat!(
         r#"{"error":{"code":403,"message":"Verify this account to continue.","#,
-        r#""status":"PERMISSION_DENIED","details":[{"#,
-        r#""@type":"type.googleapis.com/google.rpc.ErrorInfo","#,
-        r#""reason":"VERIFICATION_REQUIRED","domain":"stillguard","#,
-        r#""metadata":{"reference":"sg_7f3a9c21d0b4e655","expires_at":"1790000000"}},"#,
-        r#"{"@type":"type.googleapis.com/google.rpc.Help","links":[{"#,
-        r#""description":"Verify this account","url":"https://sg.example/c/x"}]}]}}"#,
+        r#""status":"PERMISSION_DENIED","details":["#,
+        r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"VERIFICATION_REQUIRED","#,
+        r#""domain":"stillguard","metadata":{"reference":"sg_7f3a9c21d0b4e655","#,
+        r#""expires_at":"1790000000"}},{"@type":"type.googleapis.com/google.rpc.Help","#,
+        r#""links":[{"description":"Verify this account","url":"https://sg.example/c/x"}]}]}}"#,
     );
     assert_eq!(worded.body, expected);
 }
 
 #[test]
 fn a_broken_stream_ends_in_an_error_in_either_framing() {
-    let events = GENERATE.break_framed(Framing::Sse, &CHALLENGE);
-    assert_eq!(events, GENERATE.break_stream(&CHALLENGE));
-    let events = std::str::from_utf8(&events).expect("text");
-    assert!(events.starts_with("data: {\"error\":{\"code\":403") && events.ends_with("}\n\n"));
-    assert!(streamed(&GENERATE, events).end.error);
-    let last = GENERATE.break_framed(Framing::JsonArray, &CHALLENGE);
-    let stream = [b"[{\"candidates\":[]}\n", &last[..]].concat();
-    assert!(framed(&GENERATE, array(), &stream).end.error);
-    let elements: Vec<serde_json::Value> = serde_json::from_slice(&stream).expect("an array");
-    assert_eq!(elements.len(), 2);
+    let wording = Wording { reason: Reason::Throttled, link: None, ..CHALLENGE };
+    let events = GENERATE.break_framed(Framing::Sse, &wording);
+    assert!(events.starts_with(b"data: {\"error\":{") && events.ends_with(b"}\n\n"));
+    assert!(streamed(&GENERATE, std::str::from_utf8(&events).expect("text")).end.error);
+    let array = [b"[{}", &GENERATE.break_framed(Framing::JsonArray, &wording)[..]].concat();
+    let read: Vec<serde_json::Value> = serde_json::from_slice(&array).expect("an array");
+    assert_eq!(read[1]["error"]["status"], "RESOURCE_EXHAUSTED");
 }
 
 proptest! {
     #[test]
     fn no_value_in_any_field_fails_a_request(
         field in prop::sample::select(vec![
-            "systemInstruction", "tools", "generationConfig", "cachedContent", "safetySettings",
+            "systemInstruction", "generationConfig", "tools", "cachedContent", "system_instruction",
         ]),
         value in prop::sample::select(vec![
-            "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"parts\":7}",
-            "{\"thinkingConfig\":[],\"responseSchema\":{\"properties\":[]}}",
-            "[{\"functionDeclarations\":[7,{\"name\":{}}]}]",
+            "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"parts\":{}}",
+            "{\"parts\":[7,{\"functionCall\":{\"args\":null}}],\"thinkingConfig\":[]}",
+            "[{\"functionDeclarations\":{\"parameters\":7}}]",
         ]),
     ) {
-        let body = format!("{{\"contents\":[{{\"parts\":{value}}}],\"{field}\":{value}}}");
+        let body = format!("{{\"contents\":[],\"{field}\":{value}}}");
         prop_assert!(GENERATE.read_request(body.as_bytes()).is_ok(), "{}", body);
     }
 
     #[test]
-    fn nothing_panics(data in prop::collection::vec(any::<u8>(), 0..64), path in "\\PC{0,40}") {
-        let text = String::from_utf8_lossy(&data);
-        for family in [GENERATE, EMBED, COUNT] {
-            let _ = family.read_call(&path, &data);
-            let _ = family.read_answer(&data);
+    fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..64), text in "[\\[\\]{}\":,a-z0-9]{0,64}") {
+        for family in [&GENERATE, &EMBED, &COUNT] {
+            let _ = family.read_call(&text, &body);
+            let _ = family.read_answer(&body);
             let _ = family.read_event(sse::Event { name: None, data: &text });
-            family.framing(&path);
-        }
-    }
-
-    #[test]
-    fn no_body_like_json_panics(data in "[\\[\\]{}\":,a-z0-9]{0,64}") {
-        for family in [GENERATE, EMBED, COUNT] {
-            let _ = family.read_request(data.as_bytes());
-            let _ = family.read_answer(data.as_bytes());
         }
     }
 }
