@@ -21,7 +21,7 @@ mod route;
 mod schema;
 mod wording;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use std::fmt::Debug;
 

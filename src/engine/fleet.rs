@@ -97,7 +97,11 @@ impl Fleet {
     pub(super) fn keep(&self, account: &mut Account, now: Timestamp) {
         if now.since(account.kept) >= KEEP {
             account.kept = now;
-            account.keys.as_slice().iter().for_each(|key| self.crowds.touch(*key));
+            // A crowd that was forgotten all the same is joined anew with the next exchange.
+            let mut kept = Keys::default();
+            let known = account.keys.as_slice().iter().filter(|key| self.crowds.touch(**key));
+            known.for_each(|key| kept.push(*key));
+            account.keys = kept;
         }
     }
 

@@ -34,9 +34,8 @@ prop_compose! {
         slots in prop::option::of(any::<[u32; 32]>()),
         presented in prop::collection::vec(tag(), 0..4),
     ) -> Prompt {
-        let sketch = slots.map(|slots| {
-            serde_json::from_value(serde_json::json!(slots)).unwrap()
-        });
+        let hex = |slots: [u32; 32]| slots.map(|slot| format!("{slot:08x}")).concat();
+        let sketch = slots.map(|slots| serde_json::from_value(hex(slots).into()).unwrap());
         Prompt {
             api: Api::AnthropicMessages,
             model: Model::from("small-1"),

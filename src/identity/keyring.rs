@@ -53,9 +53,25 @@ impl Keyring {
         Tag(u64::from_le_bytes(bytes.as_bytes()[..8].try_into().unwrap_or_default()))
     }
 
+    /// A key of its own for the purpose that `label` names.
+    pub fn derive(&self, label: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.root);
+        for part in [b"derive", label.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// A fast keyed hash of text: for sketches, templates and prefix chains.
     pub fn text(&self, text: &[u8]) -> u64 {
         rapidhash_v3_seeded(text, &self.text)
+    }
+
+    /// A keyed hash of text that comes in pieces: equal texts give equal hashes, however cut.
+    pub fn text_stream(&self) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new_keyed(&self.root);
+        hasher.update(&6_u64.to_le_bytes()).update(b"stream");
+        hasher
     }
 
     /// The /24 or /48 around an address. IPv4 in IPv6 clothes counts as IPv4.

@@ -1,7 +1,10 @@
 //! What to do about it, per tenant.
 
+mod fault;
 mod ladder;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -10,6 +13,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
 pub use self::settings::{Allow, Group, Settings, Tenant, TenantSettings};
 use crate::identity::{AccountId, TenantName};
@@ -66,6 +70,15 @@ pub enum Mode {
     #[default]
     Shadow,
     Enforce,
+}
+
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Enforce => "enforce",
+        }
+    }
 }
 
 /// One tenant's effective policy: defaults with the tenant's own settings laid over them.

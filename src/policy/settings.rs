@@ -1,12 +1,14 @@
 //! The operator's words: defaults, and what single tenants change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Ladder, Limits, Mode, Pace, Policies};
-use crate::identity::AccountId;
+use super::{Action, Ladder, Limits, Mode, Pace, Policies, Policy};
+use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
 /// Defaults for everyone and what tenants change.
@@ -18,11 +20,34 @@ pub struct Settings {
 }
 
 /// One tenant, by the name that identification gives it.
+///
+/// In the file the name stands beside the settings: `[[tenants]] name = "acme", mode = "enforce"`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(from = "Row", into = "Row")]
 pub struct Tenant {
     pub name: String,
-    #[serde(flatten)]
     pub settings: TenantSettings,
+}
+
+/// A tenant as the file spells it. Written out, since serde's `flatten` buffers what it reads: it
+/// would let unknown keys pass and lose the line of every mistake.
+#[derive(Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Tenant")]
+struct Row {
+    name: String,
+    mode: Option<Mode>,
+    #[serde(default)]
+    rung_modes: BTreeMap<Action, Mode>,
+    ladder: Option<Ladder>,
+    throttle: Option<Pace>,
+    limits: Option<Limits>,
+    #[serde(default)]
+    weights: BTreeMap<String, f32>,
+    #[serde(default)]
+    groups: Vec<Group>,
+    #[serde(default)]
+    allow: Vec<Allow>,
 }
 
 /// Whatever is left out is taken from the defaults.
@@ -69,8 +94,86 @@ impl Allow {
     }
 }
 
-impl From<&Settings> for Policies {
-    fn from(_settings: &Settings) -> Self {
-        todo!("lay each tenant over the defaults")
+impl From<Row> for Tenant {
+    fn from(row: Row) -> Self {
+        let Row { name, mode, rung_modes, ladder, throttle, limits, weights, groups, allow } = row;
+        let settings =
+            TenantSettings { mode, rung_modes, ladder, throttle, limits, weights, groups, allow };
+        Self { name, settings }
     }
+}
+
+impl From<Tenant> for Row {
+    fn from(Tenant { name, settings }: Tenant) -> Self {
+        let TenantSettings { mode, rung_modes, ladder, throttle, limits, weights, groups, allow } =
+            settings;
+        Self { name, mode, rung_modes, ladder, throttle, limits, weights, groups, allow }
+    }
+}
+
+/// Tenant of the policy that holds for everyone without one of their own.
+const DEFAULT_TENANT: &str = "default";
+
+impl From<&Settings> for Policies {
+    fn from(settings: &Settings) -> Self {
+        let defaults = settings.defaults.over(&Policy::built_in());
+        let own = |tenant: &Tenant| {
+            let name = TenantName::from(tenant.name.as_str());
+            let policy = Policy { tenant: name.clone(), ..tenant.settings.over(&defaults) };
+            (name, Arc::new(policy))
+        };
+        let tenants = settings.tenants.iter().map(own).collect();
+        Self { defaults: Arc::new(defaults), tenants }
+    }
+}
+
+impl Policy {
+    /// What holds when the file says nothing: watch everyone, act on nobody.
+    pub(super) fn built_in() -> Self {
+        Self {
+            tenant: DEFAULT_TENANT.into(),
+            mode: Mode::Shadow,
+            rung_modes: BTreeMap::new(),
+            ladder: Ladder::default(),
+            throttle: Pace::default(),
+            limits: Limits::default(),
+            weights: BTreeMap::new(),
+            groups: Vec::new(),
+            allow: Vec::new(),
+        }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { requests_per_minute: positive(6), burst: positive(3) }
+    }
+}
+
+impl TenantSettings {
+    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle` and
+    /// `limits` replace; rung modes and weights replace by name; lists come before the base's.
+    fn over(&self, base: &Policy) -> Policy {
+        Policy {
+            tenant: base.tenant.clone(),
+            mode: self.mode.unwrap_or(base.mode),
+            rung_modes: laid_over(&self.rung_modes, &base.rung_modes),
+            ladder: self.ladder.unwrap_or(base.ladder),
+            throttle: self.throttle.unwrap_or(base.throttle),
+            limits: self.limits.unwrap_or(base.limits),
+            weights: laid_over(&self.weights, &base.weights),
+            groups: self.groups.iter().chain(&base.groups).cloned().collect(),
+            allow: self.allow.iter().chain(&base.allow).cloned().collect(),
+        }
+    }
+}
+
+fn laid_over<K: Clone + Ord, V: Clone>(
+    top: &BTreeMap<K, V>,
+    base: &BTreeMap<K, V>,
+) -> BTreeMap<K, V> {
+    let mut merged = base.clone();
+    merged.extend(top.iter().map(|(key, value)| (key.clone(), value.clone())));
+    merged
 }

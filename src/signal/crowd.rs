@@ -98,9 +98,10 @@ impl Crowds {
         self.0.amend(key, change);
     }
 
-    /// Keeps a crowd from being forgotten: its member is active.
-    pub fn touch(&self, key: Tag) {
-        self.0.touch(key);
+    /// Keeps a crowd from being forgotten: its member is active. False when it is forgotten
+    /// already, and the member has to join anew to be counted.
+    pub fn touch(&self, key: Tag) -> bool {
+        self.0.touch(key)
     }
 
     pub fn each(&self, visit: impl FnMut(Tag, &mut Crowd)) {
@@ -129,5 +130,71 @@ impl Crowd {
     /// Share of members who are established.
     pub fn aged_share(&self) -> f32 {
         if self.members == 0 { 0.0 } else { self.aged as f32 / self.members as f32 }
+    }
+
+    /// Odds of new members to established ones, today's arrivals counting double.
+    ///
+    /// A product's key is shared by many, but by many established accounts too: its odds stay low
+    /// however popular it is. Zero below three members.
+    pub fn freshness(&self, now: Timestamp) -> f32 {
+        if self.members < 3 {
+            return 0.0;
+        }
+        let unaged = self.members.saturating_sub(self.aged) as f32;
+        let recent = self.recent_at(now).min(unaged);
+        (unaged + recent) / 2.0 / (1.0 + self.aged as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn crowd(new: u32, aged: u32) -> (Crowds, Tag, Timestamp) {
+        let (crowds, key, now) = (Crowds::default(), Tag(9), Timestamp::from_millis(1_000_000));
+        for member in 0..new + aged {
+            let old = u32::from(member < aged);
+            crowds.join(Facet::System, key, now, |crowd| crowd.aged += old);
+        }
+        (crowds, key, now)
+    }
+
+    #[test]
+    fn equal_parts_of_different_facets_never_meet() {
+        let facets = [Facet::System, Facet::User, Facet::Tools, Facet::Egress];
+        let keys = facets.map(|facet| facet.key(5));
+        assert!((0..4).all(|a| (0..a).all(|b| keys[a] != keys[b])));
+    }
+
+    #[test]
+    fn a_product_is_not_new_however_popular() {
+        let odds = |new, aged| {
+            let (crowds, key, now) = crowd(new, aged);
+            crowds.get(key).map(|crowd| crowd.freshness(now))
+        };
+        assert_eq!(odds(20, 0), Some(20.0));
+        assert!(odds(5000, 2500) < Some(2.1));
+        assert_eq!(odds(2, 0), Some(0.0));
+        assert_eq!(odds(0, 50), Some(0.0));
+    }
+
+    #[test]
+    fn arrivals_fade_within_days() {
+        let (crowds, key, now) = crowd(40, 0);
+        let crowd = crowds.get(key).expect("known");
+        assert!(crowd.recent_at(now) > 39.0 && crowd.recent_at(now + DAY * 5) < 0.5);
+        assert!(crowd.freshness(now + DAY * 5) < 21.0);
+    }
+
+    #[test]
+    fn a_forgotten_crowd_is_not_made_again_by_a_touch() {
+        let (crowds, key, now) = crowd(3, 0);
+        assert!(crowds.touch(key));
+        for day in 0..30 {
+            crowds.tick(now + DAY * day);
+        }
+        assert!(!crowds.touch(key) && crowds.is_empty());
     }
 }

@@ -1,32 +1,85 @@
-//! C1: to be written.
+//! C1: the account keeps asking for reasoning written out.
 
-use super::registry::{Ended, Family, Signal, Spec};
+use super::exchange::{Phrases, Prompt};
+use super::registry::{Asked, Ended, Family, Signal, Spec};
+pub(super) use super::share::Params;
+use super::share::Share;
 
 pub(super) struct Elicitation;
+
+/// The user side only: what a system prompt says is its template's, which family T already counts,
+/// and one piece of evidence must not amplify itself.
+const CLASSES: Phrases = Phrases::ELICITS.union(Phrases::REVEALS);
 
 impl Signal for Elicitation {
     const SPEC: Spec = Spec {
         id: "C1",
         name: "elicitation",
         family: Family::C,
-        says: "",
-        lookalike: "",
+        says: "asks for step-by-step reasoning in most of its requests",
+        lookalike: "tutoring, audits, evaluation harnesses",
         weight: 1.5,
         half_life: 72.0,
-        tail: &[],
+        // Guessed high: one request in ten of an ordinary account is plausible for one account in
+        // seven, most of its requests for tutors and graders only. To be replaced by the cohort's.
+        tail: &[(0.1, 0.15), (0.25, 0.08), (0.5, 0.04), (0.75, 0.02), (0.9, 0.01)],
     };
 
     type Params = Params;
-    type Account = ();
+    type Account = Share;
     type Fleet = ();
 
-    fn learn(_: &Params, _: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
-        None
+    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
+        elicits(&asked.ask.prompt).then(|| account.with_one_more(params))
+    }
+
+    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
+        account.take(params, elicits(&ended.exchange.ask.prompt))
     }
 }
 
-#[derive(
-    Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize,
-)]
-#[serde(default, deny_unknown_fields)]
-pub struct Params {}
+fn elicits(prompt: &Prompt) -> bool {
+    prompt.phrases.any(CLASSES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Around, exchange, filled, saying, user};
+    use super::*;
+
+    fn learned(prompts: impl IntoIterator<Item = Prompt>) -> (Share, Option<f32>) {
+        let (around, mut account, mut last) = (Around::default(), Share::default(), None);
+        for prompt in prompts {
+            let ended = exchange(1, 0, prompt);
+            last = Elicitation::learn(&Params::default(), &around.ended(&ended), &mut account, &());
+        }
+        (account, last)
+    }
+
+    #[test]
+    fn a_habit_of_eliciting_is_seen_and_a_single_request_is_not_one() {
+        let eliciting = || user("Think step by step about tides.");
+        assert_eq!(learned([eliciting()]).1, None);
+        assert!(learned((0..40).map(|_| eliciting())).1 > Some(0.9));
+        assert_eq!(learned((0..40).map(|_| user(&filled("tides turn")))).1, Some(0.0));
+    }
+
+    #[test]
+    fn the_systems_own_words_do_not_count() {
+        let prompt = Prompt { system_phrases: Phrases::ELICITS, ..Prompt::default() };
+        assert_eq!(learned((0..40).map(|_| prompt.clone())).1, Some(0.0));
+    }
+
+    #[test]
+    fn a_first_request_says_a_little() {
+        let around = Around::default();
+        let says = |phrases, account: &Share| {
+            let ask = exchange(1, 0, saying(phrases)).ask;
+            Elicitation::ask(&Params::default(), &around.asked(&ask), account, &())
+        };
+        assert_eq!(says(Phrases::REVEALS, &Share::default()), Some(0.1));
+        assert_eq!(says(Phrases::GRADES, &Share::default()), None);
+        let (known, share) = learned((0..20).map(|_| saying(Phrases::ELICITS)));
+        assert!(says(Phrases::ELICITS, &known) > share);
+    }
+}

@@ -62,8 +62,11 @@ pub struct Prompt {
     pub last: Tag,
     /// System prompt and all turns: equal bodies on different accounts share it.
     pub body: Tag,
-    /// The prefix up to and including the last assistant turn, when there is one and its text is
-    /// long enough to be nobody's coincidence.
+    /// All turns without the system prompt, which often tells the time: what the prefix that the
+    /// answer makes starts with.
+    pub thread: Tag,
+    /// The turns up to and including the assistant's last, when there is one and its text is long
+    /// enough to be nobody's coincidence.
     pub continues: Tag,
     /// Provider-issued ids that come back, at most [`Prompt::MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -119,7 +122,8 @@ pub struct Exchange {
     pub ask: Ask,
     pub ended: Timestamp,
     pub ending: Ending,
-    /// Status the endpoint answered with, or the refusal's own.
+    /// Status the endpoint answered with, or the refusal's own; 0 when the caller left before there
+    /// was one.
     pub status: u16,
     pub completion: Completion,
 }
@@ -128,7 +132,7 @@ impl Exchange {
     /// Whether the endpoint took the caller's key: only then may memory of the account begin.
     pub fn accepted(&self) -> bool {
         !matches!(self.ending, Ending::Refused | Ending::Failed)
-            && !matches!(self.status, 401 | 403)
+            && !matches!(self.status, 0 | 401 | 403)
     }
 
     /// Whether the caller was given an answer of the model, whole or in part.

@@ -1,12 +1,15 @@
 //! What it looks like: one file per heuristic, and the features they read.
 //!
-//! To add a signal, write `signal/<name>.rs` and add a row to [`signals!`]. The registry yields the
-//! config schema, the account memory, the fleet memory, the catalogue and the metrics.
+//! To add a signal, write `signal/<name>.rs` with its knobs as `Params`, and add a `mod` line and a
+//! row to [`signals!`]. The registry yields the config schema, the account memory, the fleet memory,
+//! the catalogue and the metrics.
 
 mod exchange;
 mod features;
 mod lexicon;
+mod linkage;
 mod registry;
+mod share;
 pub mod crowd;
 pub mod habits;
 pub mod index;
@@ -21,6 +24,9 @@ mod migration;
 mod scaffold;
 mod template;
 mod toolset;
+
+#[cfg(test)]
+mod samples;
 
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
@@ -42,3 +48,6 @@ signals! {
     migration: migration::Migration,
     failover: failover::Failover,
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,20 +54,20 @@ pub(super) trait Signal {
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub ask: &'a Ask,
+    /// The account is older than the age at which one counts as established.
+    pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
-    /// The account is established (`engine::Settings::established_after_days`).
-    pub aged: bool,
 }
 
 /// What a signal may look at when an exchange has ended. Habits and crowds have taken it in.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
     pub exchange: &'a Exchange,
+    /// The account is older than the age at which one counts as established.
+    pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
-    /// The account is established (`engine::Settings::established_after_days`).
-    pub aged: bool,
 }
 
 /// A signal's entry in the catalogue, the manual and the metrics.
@@ -164,7 +164,7 @@ macro_rules! signals {
         #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Settings {
-            $(pub $name: Knobs<<$signal as Signal>::Params>,)*
+            $(pub $name: Knobs<$name::Params>,)*
         }
 
         /// What every signal remembers of one account.

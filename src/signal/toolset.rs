@@ -1,6 +1,12 @@
-//! T3: to be written.
+//! T3: the account's tools are those of many new accounts and few established ones.
 
-use super::registry::{Ended, Family, Signal, Spec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::crowd::{Crowds, Facet};
+use super::registry::{Asked, Ended, Family, Signal, Spec};
+use crate::identity::Tag;
+use crate::time::Timestamp;
 
 pub(super) struct Toolset;
 
@@ -9,24 +15,73 @@ impl Signal for Toolset {
         id: "T3",
         name: "toolset",
         family: Family::T,
-        says: "",
-        lookalike: "",
+        says: "offers a set of tools that only new accounts offer",
+        lookalike: "agent products just released, common bundles of tools",
         weight: 1.0,
         half_life: 168.0,
-        tail: &[],
+        // As for T1, a little fatter: few bundles serve many products.
+        tail: &[(3.0, 0.18), (10.0, 0.08), (30.0, 0.04), (100.0, 0.025), (1000.0, 0.015)],
     };
 
     type Params = Params;
     type Account = ();
     type Fleet = ();
 
-    fn learn(_: &Params, _: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
-        None
+    fn ask(_: &Params, asked: &Asked<'_>, _: &(), _: &()) -> Option<f32> {
+        let tools = asked.ask.prompt.tools;
+        if tools == asked.habits.tools {
+            None
+        } else {
+            freshness(tools, asked.crowds, asked.ask.at)
+        }
+    }
+
+    fn learn(_: &Params, ended: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
+        freshness(ended.exchange.ask.prompt.tools, ended.crowds, ended.exchange.ended)
     }
 }
 
-#[derive(
-    Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema, PartialEq, serde::Serialize,
-)]
+fn freshness(tools: Tag, crowds: &Crowds, now: Timestamp) -> Option<f32> {
+    let known = Some(tools).filter(|tools| *tools != Tag::default());
+    let crowd = crowds.get(Facet::Tools.key(known?.0))?;
+    Some(crowd.freshness(now)).filter(|fresh| *fresh > 0.0)
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "ToolsetParams")]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Habits;
+    use super::super::exchange::Prompt;
+    use super::super::samples::{Around, exchange};
+    use super::*;
+
+    fn with(tools: u64) -> Prompt {
+        Prompt { tools: Tag(tools), ..Prompt::default() }
+    }
+
+    fn crowd(members: u32, aged: u32) -> Around {
+        let (around, mut habits) = (Around::default(), Habits::default());
+        habits.take(&exchange(1, 0, with(5)));
+        around.join(&habits, members, aged);
+        around
+    }
+
+    #[test]
+    fn a_new_bundle_counts_and_an_established_one_does_not() {
+        let says = |around: &Around, tools| {
+            let ended = exchange(1, 0, with(tools));
+            let asked = Toolset::ask(&Params {}, &around.asked(&ended.ask), &(), &());
+            let learned = Toolset::learn(&Params {}, &around.ended(&ended), &mut (), &());
+            assert_eq!(asked.is_some(), learned.is_some());
+            asked
+        };
+        assert_eq!(says(&crowd(25, 0), 5), Some(25.0));
+        assert!(says(&crowd(900, 600), 5) < Some(1.0));
+        assert_eq!(says(&crowd(25, 0), 6), None);
+        assert_eq!(says(&crowd(25, 0), 0), None);
+    }
+}

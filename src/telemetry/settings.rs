@@ -116,7 +116,7 @@ impl Default for DecisionLog {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 9464).into(), hosts: Vec::new() }
+        Self { listen: (Ipv4Addr::LOCALHOST, 9090).into(), hosts: Vec::new() }
     }
 }
 

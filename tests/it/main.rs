@@ -3,3 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on must fail")]
 
 mod architecture;
+mod cli;
+mod config;
+mod journey;
+mod sdk;
+mod serve;
+mod stand;
+mod whole;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::testing::{Streamed, streamed};
+use crate::dialect::tests::{Streamed, streamed};
 use crate::dialect::{Finish, Link, Reason, Usage, json};
 
 macro_rules! fixture {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::testing::{Streamed, streamed};
+use crate::dialect::tests::{Streamed, streamed};
 use crate::dialect::{Finish, Kind, Link, Reason, Role, Usage, json};
 
 macro_rules! fixture {

@@ -13,11 +13,22 @@ use crate::identity::Tag;
 pub const MAX_KEYS: usize = 20;
 
 /// Slots of a system prompt count as stable after this many repeats, those of a user turn after
-/// more: chance repeats are likelier where texts are short.
+/// more: chance repeats are likelier where texts are short. At most [`SURE`].
 const SYSTEM_REPEATS: u8 = 1;
 const USER_REPEATS: u8 = 3;
 
-/// An account's habits. About 330 bytes.
+/// Repeats beyond this are not counted, so that a new template replaces an old one within as many
+/// prompts.
+const SURE: u8 = 6;
+
+/// Turns that are counted before older ones begin to count less.
+const COUNTED: u32 = 256;
+
+/// Bits of the filter of last turns that may be set. At a quarter full a new turn is taken for a
+/// known one once in sixteen times, which [`Habits::novelty`] makes up for.
+const FULL: u32 = 64;
+
+/// An account's habits. About 390 bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Habits {
     /// Exchanges taken in.
@@ -29,11 +40,17 @@ pub struct Habits {
     /// Exchanges whose last user turn had not been seen from this account (of those counted).
     pub novel: u32,
     pub counted: u32,
-    /// A small Bloom filter of last turns: 256 bits, 2 probes; cleared when half full.
+    /// New turns that the filter is expected to have taken for known ones.
+    mistaken: f32,
+    /// A small Bloom filter of last turns: 256 bits, 2 probes; about the last 20 to 40 turns.
     seen: [u64; 4],
 }
 
 /// A sketch that remembers how often each slot has repeated.
+///
+/// Each slot is a running majority vote (Boyer and Moore 1981): a prompt with another value takes
+/// one repeat away, and only the last one gone lets a new value in. So a template survives
+/// unrelated prompts in between, as long as it has the majority.
 #[derive(Clone, Debug)]
 pub struct Stable {
     sketch: [u32; SLOTS],
@@ -51,18 +68,20 @@ impl Default for Stable {
 impl Stable {
     fn take(&mut self, sketch: &Sketch) {
         for (slot, &value) in sketch.slots().iter().enumerate() {
+            let repeats = &mut self.repeats[slot];
             if self.taken > 0 && self.sketch[slot] == value {
-                self.repeats[slot] = self.repeats[slot].saturating_add(1);
-            } else {
+                *repeats = (*repeats + 1).min(SURE);
+            } else if *repeats == 0 {
                 self.sketch[slot] = value;
-                self.repeats[slot] = 0;
+            } else {
+                *repeats -= 1;
             }
         }
         self.taken = self.taken.saturating_add(1);
     }
 
-    /// Share of slots that have repeated at least `repeats` times in a row: an estimate of how much
-    /// of the text is template.
+    /// Share of slots that have repeated at least `repeats` times on balance: an estimate of how
+    /// much of the text is template.
     pub fn share(&self, repeats: u8) -> f32 {
         let stable = self.repeats.iter().filter(|&&seen| seen >= repeats).count();
         stable as f32 / SLOTS as f32
@@ -106,10 +125,16 @@ impl Habits {
     fn count(&mut self, last: Tag) {
         let (a, b) = ((last.0 & 255) as usize, (last.0 >> 8 & 255) as usize);
         let has = |seen: &[u64; 4], bit: usize| seen[bit / 64] >> (bit % 64) & 1 == 1;
-        self.counted = self.counted.saturating_add(1);
+        let set = self.seen.iter().map(|word| word.count_ones()).sum::<u32>();
+        if self.counted >= COUNTED {
+            (self.counted, self.novel) = (self.counted / 2, self.novel / 2);
+            self.mistaken /= 2.0;
+        }
+        self.counted += 1;
+        self.mistaken += (set as f32 / 256.0).powi(2);
         if !(has(&self.seen, a) && has(&self.seen, b)) {
-            self.novel = self.novel.saturating_add(1);
-            if self.seen.iter().map(|word| word.count_ones()).sum::<u32>() > 128 {
+            self.novel += 1;
+            if set > FULL {
                 self.seen = [0; 4];
             }
             self.seen[a / 64] |= 1 << (a % 64);
@@ -117,9 +142,11 @@ impl Habits {
         }
     }
 
-    /// Share of last turns that were new, once `at_least` were counted.
+    /// Share of last turns that were new, once `at_least` were counted. Sees repeats that come
+    /// within some 20 turns.
     pub fn novelty(&self, at_least: u32) -> Option<f32> {
-        (self.counted >= at_least).then(|| self.novel as f32 / self.counted as f32)
+        let novel = self.novel as f32 + self.mistaken;
+        (self.counted >= at_least).then(|| (novel / self.counted.max(1) as f32).min(1.0))
     }
 
     /// How much of the user turns is template, once enough of them were seen.
@@ -158,3 +185,6 @@ fn bands_of(sketch: &Sketch, width: usize, facet: Facet) -> impl Iterator<Item =
     let bands = sketch.slots().chunks_exact(width).enumerate();
     bands.map(move |(band, slots)| (facet, facet.key(band_hash(band, slots))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `stillguard check`: what a file means.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use stillguard::config::{Config, Loaded};
+use stillguard::policy::{Action, Limits, Pace, Policies, Policy};
+
+use super::{Failure, counted, joined, load, print};
+
+pub(super) fn check(file: &Path) -> Result<(), Failure> {
+    let Loaded { config, warnings } = load(file)?;
+    if !warnings.is_empty() {
+        eprintln!("{}\n", warnings.render(std::io::stderr().is_terminal()));
+    }
+    let result = counted(warnings.len(), "warning");
+    print(&format!("{}\n{}: ok, {result}\n", described(&config), file.display()))
+}
+
+fn described(config: &Config) -> String {
+    let mut text = String::new();
+    let endpoints = config.forward().endpoints;
+    let upstream =
+        if endpoints.is_empty() { "given by --upstream".into() } else { joined(&endpoints) };
+    let listen: Vec<_> = config.net().listen.iter().map(ToString::to_string).collect();
+    row(&mut text, 0, "upstream", &upstream);
+    row(&mut text, 0, "listen", &listen.join(", "));
+    row(&mut text, 0, "admin", &config.telemetry().admin.listen.to_string());
+    let policies = Policies::from(&config.policy());
+    text.push_str("\nEvery tenant without settings of its own\n");
+    describe(&mut text, policies.defaults());
+    let mut own: Vec<_> = policies.iter().collect();
+    own.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+    for policy in own {
+        text.push_str(&format!("\nTenant {}\n", policy.tenant));
+        describe(&mut text, policy);
+    }
+    text
+}
+
+fn describe(text: &mut String, policy: &Policy) {
+    let ladder = &policy.ladder;
+    row(text, 2, "mode", policy.mode.name());
+    for action in Action::ALL.into_iter().skip(1) {
+        let done = if policy.enforces(action) { "carried out" } else { "written down only" };
+        let from = format!("from {:.1} nats, {done}", ladder.threshold(action));
+        row(text, 2, action.name(), &from);
+    }
+    let relief = format!(
+        "{:.1} nats below a rung, after {} s on it",
+        ladder.hysteresis, ladder.dwell_seconds
+    );
+    row(text, 2, "relief", &relief);
+    row(text, 2, "throttled to", &pace(&policy.throttle));
+    row(text, 2, "limits", &limits(&policy.limits));
+    for (signal, weight) in &policy.weights {
+        row(text, 2, &format!("weight of {signal}"), &format!("x {weight}"));
+    }
+    for group in &policy.groups {
+        let members = counted(group.accounts.len(), "account");
+        row(
+            text,
+            2,
+            &format!("group {}", group.name),
+            &format!("{members}, limits {}", limits(&group.limits)),
+        );
+    }
+    for entry in &policy.allow {
+        let why = format!("{} ({}, until {})", entry.reason, entry.owner, entry.expires);
+        row(text, 2, "never acted on", &format!("{}: {why}", entry.account));
+    }
+}
+
+fn row(text: &mut String, indent: usize, name: &str, value: &str) {
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "{:indent$}{name:<width$} {value}", "", width = 20 - indent);
+}
+
+fn pace(pace: &Pace) -> String {
+    format!("{} requests per minute, bursts of {}", pace.requests_per_minute, pace.burst)
+}
+
+fn limits(limits: &Limits) -> String {
+    let concurrency = limits.concurrency.map(|most| format!("{most} at once"));
+    let all: Vec<_> = limits.requests.as_ref().map(pace).into_iter().chain(concurrency).collect();
+    if all.is_empty() { "none".into() } else { all.join(", ") }
+}

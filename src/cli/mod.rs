@@ -1,0 +1,92 @@
+//! What the program can be asked to do, one file per verb.
+
+mod check;
+mod failure;
+mod fetch;
+mod id;
+mod replay;
+mod secret;
+mod serve;
+mod signals;
+mod solve;
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use stillguard::config::{self, Config, Loaded, Refused};
+use stillguard::net::upstream::Endpoint;
+use stillguard::time::Clock;
+
+pub(crate) use self::failure::{EXIT_CODES, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy.
+    Serve(serve::Options),
+    /// Show what a file means, or everything that is wrong with it.
+    Check { file: PathBuf },
+    /// Print the JSON schema of the file, for editors.
+    Schema,
+    /// List the heuristics: what each one sees, and who looks alike.
+    Signals,
+    /// Print the account id of an API key, read from standard input.
+    Id(id::Options),
+    /// Judge a decision log again and say what changes.
+    Replay(replay::Options),
+    /// Answer a challenge: the link that a refusal names.
+    Solve { url: String },
+}
+
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(options) => serve::serve(&options),
+        Command::Check { file } => check::check(&file),
+        Command::Schema => print(&format!("{:#}\n", config::schema().to_value())),
+        Command::Signals => signals::list(),
+        Command::Id(options) => id::id(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Solve { url } => solve::solve(&url),
+    }
+}
+
+/// Reads a file and prints its warnings; without one, the defaults.
+fn read(file: Option<&Path>) -> Result<Config, Failure> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    let Loaded { config, warnings } = load(file)?;
+    if !warnings.is_empty() {
+        eprintln!("{}\n", warnings.render(std::io::stderr().is_terminal()));
+    }
+    Ok(config)
+}
+
+fn load(file: &Path) -> Result<Loaded, Failure> {
+    let now = Clock::start().now();
+    config::load(file, &config::process_environment, now).map_err(|refused| match refused {
+        Refused::Unreadable { .. } => Failure::Unreadable(refused.to_string()),
+        Refused::Mistakes(mistakes) => {
+            let shown = mistakes.render(std::io::stderr().is_terminal());
+            Failure::Mistakes(format!("{shown}\n\n{}", counted(mistakes.len(), "mistake")))
+        }
+    })
+}
+
+/// Writes to standard output. A reader who has seen enough (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Other(anyhow::Error::new(why).context("can't write")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn joined(endpoints: &[Endpoint]) -> String {
+    let urls: Vec<_> = endpoints.iter().map(|endpoint| endpoint.url.to_string()).collect();
+    urls.join(", ")
+}

@@ -1,0 +1,77 @@
+//! The deployment's secret: from its file, else from the environment.
+
+use std::path::Path;
+
+use stillguard::config::{Config, process_environment};
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+const VARIABLE: &str = "STILLGUARD_SECRET";
+
+pub(super) type Secret = Zeroizing<[u8; 32]>;
+
+/// The configured secret, if there is one.
+pub(super) fn configured(config: &Config) -> Result<Option<Secret>, Failure> {
+    if let Some(file) = &config.secret_file {
+        return from_file(file).map(Some);
+    }
+    let Some(digits) = process_environment(VARIABLE).map(Zeroizing::new) else { return Ok(None) };
+    parse(&digits).map(Some).ok_or_else(|| Failure::Mistakes(format!("{VARIABLE} {EXPECTED}")))
+}
+
+const EXPECTED: &str = "isn't 64 hex digits; `openssl rand -hex 32` makes a good secret";
+
+fn from_file(file: &Path) -> Result<Secret, Failure> {
+    let name = file.display();
+    let digits = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|why| Failure::Unreadable(format!("can't read the secret {name}: {why}")))?;
+    parse(&digits).ok_or_else(|| Failure::Mistakes(format!("the content of {name} {EXPECTED}")))
+}
+
+/// A secret for this process only.
+pub(super) fn random() -> anyhow::Result<Secret> {
+    let mut secret = Secret::default();
+    aws_lc_rs::rand::fill(secret.as_mut_slice())
+        .map_err(|_| anyhow::anyhow!("the system has no randomness to give"))?;
+    Ok(secret)
+}
+
+fn parse(digits: &str) -> Option<Secret> {
+    let digits = digits.trim().as_bytes();
+    let mut secret = Secret::default();
+    if digits.len() != 2 * secret.len() {
+        return None;
+    }
+    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
+        let nibble = |digit: u8| char::from(digit).to_digit(16);
+        *byte = u8::try_from(nibble(pair[0])? << 4 | nibble(pair[1])?).ok()?;
+    }
+    Some(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixty_four_hex_digits_are_a_secret() {
+        assert_eq!(parse(&"0F".repeat(32)).as_deref(), Some(&[15; 32]));
+        assert_eq!(parse(&format!(" {}\n", "a0".repeat(32))).as_deref(), Some(&[160; 32]));
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for digits in
+            ["", "00", &"0".repeat(63), &"0".repeat(65), &"+f".repeat(32), &"é".repeat(32)]
+        {
+            assert!(parse(digits).is_none(), "{digits}");
+        }
+    }
+
+    #[test]
+    fn two_random_secrets_differ() {
+        assert_ne!(random().unwrap(), random().unwrap());
+    }
+}

@@ -1,0 +1,175 @@
+//! `stillguard serve`: wires the rooms together and runs them.
+
+mod control;
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
+use clap::Args;
+use stillguard::config::{Config, process_environment};
+use stillguard::engine::Engine;
+use stillguard::guard::{GuardLayer, Shared, respond};
+use stillguard::identity::{Identifier, Keyring, TenantName};
+use stillguard::net::upstream::{Endpoints, NoEndpoints, Url};
+use stillguard::net::{self, SetupError};
+use stillguard::policy::Policies;
+use stillguard::telemetry::{AdminState, Telemetry, log_panics, start_logging};
+use stillguard::time::Clock;
+use tokio_util::sync::CancellationToken;
+
+use self::control::Control;
+use super::{Failure, joined, print, read, secret};
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Without a file, defaults hold: shadow mode, nobody is stopped.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where callers connect [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The inference endpoint, e.g. http://127.0.0.1:8000.
+    #[arg(long, value_name = "URL", env = "STILLGUARD_UPSTREAM")]
+    upstream: Option<String>,
+    /// Where operators connect [default: 127.0.0.1:9090].
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+}
+
+pub(super) fn serve(options: &Options) -> Result<(), Failure> {
+    let file = read(options.config.as_deref())?;
+    let config = laid_over(&file, options)?;
+    let endpoints = endpoints(&config)?;
+    start_log(&config)?;
+    let admin = bind_admin(config.telemetry().admin.listen)?;
+    let shared = Arc::new(shared(&config)?);
+    let telemetry = Arc::clone(&shared.telemetry);
+    let stack = (GuardLayer::new(Arc::clone(&shared)), endpoints);
+    let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
+    let admin_address = admin.local_addr().context("can't tell the admin address")?;
+    greet(server.local_addr(), admin_address, &config)?;
+    let stop = CancellationToken::new();
+    let hosts = config.telemetry().admin.hosts;
+    let state = Arc::new(AdminState::new(Arc::clone(&shared.telemetry), hosts));
+    let watched = options.config.clone().map(|path| (path, file));
+    let control = Control {
+        shared: Arc::clone(&shared),
+        certificates: server.certificates(),
+        watched,
+        state,
+        stop: stop.clone(),
+    };
+    let running = control.start(admin)?;
+    let served = server.run(stop).map_err(|why| anyhow!("the listener failed: {why}"));
+    running.finish();
+    if !shared.telemetry.decisions.flush(LAST_LINES) {
+        tracing::warn!("the decision log's last lines were not written in time");
+    }
+    Ok(served?)
+}
+
+/// How long the decision log may take to write what is left at the end.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let level = process_environment("STILLGUARD_LOG");
+    start_logging(&config.telemetry().log, level.as_deref())?;
+    log_panics();
+    Ok(())
+}
+
+const NO_UPSTREAM: &str = "no upstream: where is the inference endpoint? Say --upstream URL, \
+    STILLGUARD_UPSTREAM=URL, or upstream = \"URL\" in the file";
+
+/// The file's settings with the command line's over them.
+fn laid_over(file: &Config, options: &Options) -> Result<Config, Failure> {
+    let mut config = file.clone();
+    if let Some(url) = &options.upstream {
+        let upstream = Url::try_from(url.clone());
+        config.upstream = Some(upstream.map_err(|why| Failure::Mistakes(why.to_string()))?);
+    }
+    config.listen = options.listen.or(config.listen);
+    config.admin = options.admin.or(config.admin);
+    Ok(config)
+}
+
+fn shared(config: &Config) -> Result<Shared, Failure> {
+    let secret = match secret::configured(config)? {
+        Some(secret) => secret,
+        None => {
+            tracing::warn!(
+                "no secret_file, no STILLGUARD_SECRET: account ids change at every start"
+            );
+            secret::random()?
+        }
+    };
+    let keyring = Keyring::new(*secret);
+    let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
+    let policies = Policies::from(&config.policy());
+    let telemetry = Telemetry::start(&config.telemetry(), &tenants(config));
+    let telemetry = telemetry.context("can't start the decision log")?;
+    Ok(Shared {
+        settings: ArcSwap::from_pointee(config.guard.clone()),
+        identifier: ArcSwap::from_pointee(identifier),
+        engine: Arc::new(Engine::new(config.engine(), policies)),
+        telemetry: Arc::new(telemetry),
+        keyring,
+        clock: Clock::start(),
+    })
+}
+
+fn identifier(config: &Config, keyring: &Keyring) -> Result<Identifier, String> {
+    let texts = config.key_texts()?;
+    let made = Identifier::with_keys(&config.identity, keyring.clone(), &texts);
+    made.map_err(|why| why.to_string())
+}
+
+fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
+    Endpoints::new(config.forward()).map_err(|why| match why {
+        NoEndpoints::None => Failure::Mistakes(NO_UPSTREAM.into()),
+        NoEndpoints::Tls(why) => Failure::Mistakes(why.to_string()),
+    })
+}
+
+fn not_bound(why: SetupError) -> Failure {
+    match why {
+        SetupError::Listen { address, source } => Failure::Listen { address, why: source },
+        SetupError::NoAddress | SetupError::NobodyTrusted | SetupError::Tls(_) => {
+            Failure::Mistakes(why.to_string())
+        }
+        SetupError::Worker(why) => Failure::Other(why.into()),
+    }
+}
+
+/// Tenants that get metrics of their own: those the file names.
+fn tenants(config: &Config) -> Vec<TenantName> {
+    let rules = config.identity.tenants.iter().map(|rule| rule.name.as_str());
+    let names = config.tenants.iter().map(|tenant| tenant.name.as_str()).chain(rules);
+    let names: BTreeSet<_> = names.chain([config.identity.default_tenant.as_str()]).collect();
+    names.into_iter().map(TenantName::from).collect()
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|why| Failure::Listen { address, why })
+}
+
+/// The one line that says what runs where, and what to do next.
+fn greet(listen: SocketAddr, admin: SocketAddr, config: &Config) -> Result<(), Failure> {
+    let mode = config.policy().defaults.mode.unwrap_or_default().name();
+    let scheme = if config.net().tls.is_some() { "https" } else { "http" };
+    let upstream = joined(&config.forward().endpoints);
+    let reach = if listen.ip().is_unspecified() {
+        format!("{scheme}://<this host>:{}", listen.port())
+    } else {
+        format!("{scheme}://{listen}")
+    };
+    print(&format!(
+        "stillguard listens on {listen}, forwards to {upstream}, mode {mode}, metrics on \
+         http://{admin}/metrics; try OPENAI_BASE_URL={reach}/v1 or ANTHROPIC_BASE_URL={reach}\n"
+    ))
+}

@@ -1,0 +1,185 @@
+//! What goes on beside the traffic: ticks, reloads, signals. On a thread of its own, so that
+//! nothing here takes time from an exchange.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use stillguard::config::{self, Changed, Config, Reload};
+use stillguard::guard::Shared;
+use stillguard::net::Certificates;
+use stillguard::policy::Policies;
+use stillguard::telemetry::{self, AdminState};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+pub(super) struct Control {
+    pub(super) shared: Arc<Shared>,
+    pub(super) certificates: Option<Arc<Certificates>>,
+    /// The file, and what it said when it was read: without the command line's words.
+    pub(super) watched: Option<(PathBuf, Config)>,
+    /// Cancelled on a signal: the listener closes and exchanges are let run out.
+    pub(super) stop: CancellationToken,
+    pub(super) state: Arc<AdminState>,
+}
+
+pub(super) struct Running {
+    thread: JoinHandle<()>,
+    admin: JoinHandle<io::Result<()>>,
+    done: CancellationToken,
+}
+
+impl Control {
+    /// The admin listener goes on answering while the traffic drains.
+    pub(super) fn start(self, admin: TcpListener) -> anyhow::Result<Running> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("can't start the control runtime")?;
+        let done = CancellationToken::new();
+        let admin = telemetry::spawn(admin, Arc::clone(&self.state), done.clone());
+        let admin = admin.context("can't start the admin thread")?;
+        let until = done.clone();
+        let work = move || {
+            // Should this thread end early, traffic is drained rather than left unattended.
+            let _stop = self.stop.clone().drop_guard();
+            if let Err(why) = runtime.block_on(self.run(until)) {
+                tracing::error!("control ended: {why:#}");
+            }
+        };
+        let thread = std::thread::Builder::new().name("control".into()).spawn(work);
+        let thread = thread.context("can't start the control thread")?;
+        Ok(Running { thread, admin, done })
+    }
+
+    async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
+        let Self { shared, certificates, watched, stop, state } = self;
+        // From here on none of them ends the process; only then may anybody be told it is ready.
+        let mut ends = Ends::new()?;
+        let _hangup = signal(SignalKind::hangup())?;
+        state.serving();
+        let to_apply = Arc::clone(&shared);
+        let apply =
+            move |changed: &Changed| apply(&to_apply, certificates.as_deref(), &changed.config);
+        let following = follow(&shared, watched, done.clone(), apply);
+        tokio::try_join!(tick(&shared, &done), following, obey(&mut ends, &stop, &state, &done))?;
+        Ok(())
+    }
+}
+
+impl Running {
+    /// To be called once the traffic has ended.
+    pub(super) fn finish(self) {
+        self.done.cancel();
+        if self.thread.join().is_err() {
+            tracing::error!("the control thread panicked");
+        }
+        if !matches!(self.admin.join(), Ok(Ok(()))) {
+            tracing::error!("the admin listener failed");
+        }
+    }
+}
+
+/// Lets the engine forget, once a second.
+async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = done.cancelled() => return Ok(()),
+            _ = seconds.tick() => second(shared),
+        }
+    }
+}
+
+fn second(shared: &Shared) {
+    let Shared { engine, telemetry, clock, .. } = shared;
+    let now = clock.now();
+    engine.tick(now);
+    telemetry.decisions.ticked(now);
+    telemetry.metrics.accounts(engine.accounts());
+    telemetry.metrics.crowds(engine.crowds());
+}
+
+/// Takes over what changes in the file.
+async fn follow(
+    shared: &Shared,
+    watched: Option<(PathBuf, Config)>,
+    done: CancellationToken,
+    apply: impl FnMut(&Changed) -> Result<(), String>,
+) -> anyhow::Result<()> {
+    let Some((path, in_force)) = watched else {
+        return ignore_hangups(done).await;
+    };
+    let reload = Reload::new(path, in_force, shared.clock, &config::process_environment);
+    let telemetry = Arc::clone(&shared.telemetry);
+    config::watch(reload, telemetry, done, apply).await.context("can't follow the file")
+}
+
+/// Without a file, a hangup has nothing to reload; untaken, it would end the process.
+async fn ignore_hangups(done: CancellationToken) -> anyhow::Result<()> {
+    let _hangup = signal(SignalKind::hangup())?;
+    done.cancelled().await;
+    Ok(())
+}
+
+/// All or nothing: what can fail comes first.
+fn apply(
+    shared: &Shared,
+    certificates: Option<&Certificates>,
+    config: &Config,
+) -> Result<(), String> {
+    let identifier = super::identifier(config, &shared.keyring)?;
+    if let Some((certificates, files)) = certificates.zip(config.net.tls.as_ref()) {
+        certificates.reload(files).map_err(|why| why.to_string())?;
+    }
+    shared.identifier.store(Arc::new(identifier));
+    shared.settings.store(Arc::new(config.guard.clone()));
+    shared.telemetry.metrics.tenants(&super::tenants(config));
+    shared.engine.reload(config.engine(), Policies::from(&config.policy()));
+    Ok(())
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends the process at once.
+async fn obey(
+    ends: &mut Ends,
+    stop: &CancellationToken,
+    state: &AdminState,
+    done: &CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = done.cancelled() => return Ok(()),
+        () = ends.next() => {}
+    }
+    tracing::info!("draining: exchanges under way are finished, a second signal cuts them");
+    state.draining();
+    stop.cancel();
+    tokio::select! {
+        () = done.cancelled() => Ok(()),
+        () = ends.next() => std::process::exit(130),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Ends {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        let (term, interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { term, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! From a file to a configuration, or to the list of everything wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::check::check;
+use super::environment::Environment;
+use super::mistake::{Mistake, Mistakes};
+use super::tree::{Removed, Tree};
+use crate::policy::Gravity;
+use crate::time::Timestamp;
+
+/// Enough for a person to work on, and a bound on the work that a wild file can cause.
+const MOST_MISTAKES: usize = 50;
+
+/// A configuration that can be used, and what somebody should look at all the same.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Mistakes,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("can't read {}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: std::io::Error },
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+/// Reads the file at `path`. Blocks on the disk.
+pub fn load(path: &Path, env: Environment<'_>, now: Timestamp) -> Result<Loaded, Refused> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| Refused::Unreadable { path: path.to_owned(), why })?;
+    Ok(parse(&path.display().to_string(), &text, env, now)?)
+}
+
+/// Reads the text of a file, and the key files that it names. `file` is the name it is reported under, `now` tells which allowances
+/// have ended.
+pub fn parse(
+    file: &str,
+    text: &str,
+    env: Environment<'_>,
+    now: Timestamp,
+) -> Result<Loaded, Mistakes> {
+    let told = |all| Mistakes::new(file, text, all);
+    let mut tree = Tree::parse(text).map_err(told)?;
+    let mut found = tree.not_finite();
+    found.append(&mut tree.expand(env));
+    for mistake in &found {
+        tree.remove(&mistake.span);
+    }
+    tree.inherit_ladder();
+    let read = read(&mut tree, &mut found);
+    if let Some(config) = &read {
+        found.append(&mut check(config, &tree, now));
+    }
+    found.truncate(MOST_MISTAKES);
+    let refused = found.iter().any(|mistake| mistake.gravity == Gravity::Mistake);
+    match read {
+        Some(config) if !refused => Ok(Loaded { config, warnings: told(found) }),
+        _ => Err(told(found)),
+    }
+}
+
+/// Reads the tree, and as long as that fails notes why, takes the culprit out and tries again:
+/// serde stops at the first mistake, people want to see all.
+fn read(tree: &mut Tree<'_>, found: &mut Vec<Mistake>) -> Option<Config> {
+    let mut removed: Vec<Removed> = Vec::new();
+    for _ in 0..MOST_MISTAKES {
+        let error = match tree.read() {
+            Ok(config) => return Some(config),
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(0..0);
+        if !follows(error.message(), &span, &removed) {
+            found.push(Mistake::from_serde(span.clone(), error.message()));
+        }
+        removed.push(tree.remove(&span)?);
+    }
+    None
+}
+
+/// Whether a key is missed only because it was taken out as a mistake of its own.
+fn follows(said: &str, span: &std::ops::Range<usize>, removed: &[Removed]) -> bool {
+    let missed = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    missed.is_some_and(|key| removed.iter().any(|out| out.key == key && out.table == *span))
+}

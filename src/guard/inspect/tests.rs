@@ -1,0 +1,147 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body::Frame;
+
+use super::*;
+
+/// Sends a chunk after each pause, then ends, fails or never does either.
+struct Slow {
+    chunks: Vec<&'static [u8]>,
+    pause: Pin<Box<tokio::time::Sleep>>,
+    every: Duration,
+    fails: bool,
+}
+
+impl Slow {
+    fn new(chunks: &[&'static [u8]], every: Duration) -> Self {
+        let pause = Box::pin(tokio::time::sleep(every));
+        Self { chunks: chunks.to_vec(), pause, every, fails: false }
+    }
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        std::task::ready!(self.pause.as_mut().poll(cx));
+        let next = tokio::time::Instant::now() + self.every;
+        self.pause.as_mut().reset(next);
+        if self.chunks.is_empty() {
+            return Poll::Ready(self.fails.then(|| Err("reset".into())));
+        }
+        let chunk = self.chunks.remove(0);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk)))))
+    }
+}
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+}
+
+fn reason(outcome: Result<impl Sized, Refusal>) -> Option<Reason> {
+    outcome.err().map(|refusal| refusal.reason)
+}
+
+fn budget(kib: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(kib))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_is_taken_whole_and_its_share_given_back() {
+    let (settings, budget) = (Settings::default(), budget(8));
+    let body = Slow::new(&[b"ab", b"", &[b'x'; 3000], b"cd"], Duration::from_millis(5));
+    let body = collect(body, &settings, &budget).await.unwrap();
+    assert_eq!((body.len(), &body[..2], &body[3002..]), (3004, &b"ab"[..], &b"cd"[..]));
+    assert_eq!(budget.available_permits(), 5);
+    let kept = body.slice(1..2);
+    drop(body);
+    assert_eq!(budget.available_permits(), 5);
+    drop(kept);
+    assert_eq!(budget.available_permits(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beyond_the_process_budget_is_refused_for_now() {
+    let body = Slow::new(&[&[0; 4000], &[0; 4000]], Duration::ZERO);
+    let budget = budget(5);
+    let refused = collect(body, &Settings::default(), &budget).await;
+    assert_eq!(reason(refused), Some(Reason::Overloaded));
+    assert_eq!(budget.available_permits(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_longer_than_it_may_be_is_refused_by_count() {
+    let settings = Settings { max_body: 10, ..Settings::default() };
+    let exact = Slow::new(&[b"12345", b"67890"], Duration::ZERO);
+    assert_eq!(reason(collect(exact, &settings, &budget(8)).await), None);
+    let longer = Slow::new(&[b"12345", b"678901"], Duration::ZERO);
+    assert_eq!(reason(collect(longer, &settings, &budget(8)).await), Some(Reason::TooLarge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dripped_body_meets_a_deadline_over_all_of_it() {
+    let drip: Vec<&[u8]> = vec![b"x"; 1000];
+    let began = tokio::time::Instant::now();
+    let body = Slow::new(&drip, Duration::from_millis(900));
+    let refused = collect(body, &Settings::default(), &budget(8)).await;
+    assert_eq!(reason(refused), Some(Reason::RequestTimeout));
+    assert!(began.elapsed() < Duration::from_secs(31));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_is_not_taken_for_a_short_one() {
+    let mut body = Slow::new(&[b"{}"], Duration::ZERO);
+    body.fails = true;
+    let refused = collect(body, &Settings::default(), &budget(8)).await;
+    assert_eq!(reason(refused), Some(Reason::BadRequest));
+}
+
+#[tokio::test]
+async fn an_empty_body_costs_nothing() {
+    let empty = Full::<Bytes>::default().map_err(|never: Infallible| match never {});
+    let budget = budget(1);
+    assert!(collect(empty, &Settings::default(), &budget).await.unwrap().is_empty());
+    assert_eq!(budget.available_permits(), 1);
+}
+
+#[test]
+fn only_json_in_utf8_is_read() {
+    for kind in ["application/json", "Application/JSON; charset=UTF-8", "application/json;a=b"] {
+        assert!(is_json(&headers(&[("content-type", kind)])), "{kind}");
+    }
+    for kind in ["text/plain", "application/json; charset=utf-16", "application/jsonl", ""] {
+        assert!(!is_json(&headers(&[("content-type", kind)])), "{kind}");
+    }
+    assert!(is_json(&headers(&[])));
+    let two = headers(&[("content-type", "application/json"), ("content-type", "text/plain")]);
+    assert!(!is_json(&two));
+}
+
+#[test]
+fn the_head_alone_refuses_what_can_not_be_read() {
+    let settings = Settings::default();
+    let check = |pairs: &[_]| reason(check(&headers(pairs), &settings));
+    assert_eq!(check(&[("content-type", "text/plain")]), Some(Reason::Malformed));
+    assert_eq!(check(&[("content-encoding", "gzip")]), Some(Reason::UnsupportedEncoding));
+    assert_eq!(check(&[("content-length", "10737418240")]), Some(Reason::TooLarge));
+    assert_eq!(check(&[("content-length", "33554432"), ("content-encoding", "identity")]), None);
+    let twice = [("content-encoding", "identity"), ("content-encoding", "br")];
+    assert_eq!(check(&twice), Some(Reason::UnsupportedEncoding));
+}
+
+#[test]
+fn retries_are_counted_in_both_spellings() {
+    let retry = |name, value| retry(&headers(&[(name, value)]));
+    assert_eq!(retry("x-stainless-retry-count", "2"), 2);
+    assert_eq!(retry("amz-sdk-request", "attempt=3; max=3"), 2);
+    assert_eq!(retry("amz-sdk-request", "ttl=20; attempt=1"), 0);
+    assert_eq!(retry("x-stainless-retry-count", "999"), 0);
+    assert_eq!(retry("x-other", "2"), 0);
+}

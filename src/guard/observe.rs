@@ -1,0 +1,205 @@
+//! What was given away: the answer, watched on its way out, and learnt from however it ends.
+
+mod reading;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use self::reading::Reading;
+use super::Shared;
+use super::refusal::Refusal;
+use super::throttle::Permit;
+use crate::dialect::Dialect;
+use crate::signal::{Ask, Completion, Ending, Exchange};
+use crate::telemetry::{FailOpen, Stage};
+
+/// One exchange from its verdict to its end. Whatever happens to it, it is reported once: at the
+/// latest when it is dropped, which is how a caller who leaves shows.
+#[derive(Debug)]
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+    exchange: Exchange,
+    reported: bool,
+    reading: Reading,
+    /// Bytes of the answer passed on, and how many there will be where the head says so.
+    passed: u64,
+    expected: Option<u64>,
+    permit: Option<Permit>,
+}
+
+impl Watch {
+    /// Until an answer begins, the exchange's status is 0.
+    pub(super) fn new(shared: Arc<Shared>, ask: Ask) -> Self {
+        let exchange = Exchange {
+            ended: ask.at,
+            ask,
+            ending: Ending::Cancelled,
+            status: 0,
+            completion: Completion::default(),
+        };
+        let (reported, reading) = (false, Reading::Nothing);
+        Self { shared, exchange, reported, reading, passed: 0, expected: None, permit: None }
+    }
+
+    pub(super) fn ask(&self) -> &Ask {
+        &self.exchange.ask
+    }
+
+    /// Keeps `permit` until the exchange has ended.
+    pub(super) fn hold(&mut self, permit: Option<Permit>) {
+        self.permit = permit;
+    }
+
+    pub(super) fn refused(&mut self, refusal: Refusal) -> Refusal {
+        self.exchange.status = refusal.status().as_u16();
+        self.report(Ending::Refused);
+        refusal
+    }
+
+    pub(super) fn failed(&mut self, refusal: Refusal) -> Refusal {
+        self.exchange.status = refusal.status().as_u16();
+        self.report(Ending::Failed);
+        refusal
+    }
+
+    /// Goes with the answer's body from here on.
+    pub(super) fn observe<R>(
+        mut self,
+        answer: Response<R>,
+        reader: Option<&'static dyn Dialect>,
+    ) -> Response<Observed<R>>
+    where
+        R: Body<Data = Bytes>,
+    {
+        self.exchange.status = answer.status().as_u16();
+        self.expected = answer.body().size_hint().exact();
+        let most = self.shared.settings.load().max_answer;
+        let (head, body) = answer.into_parts();
+        self.guarded(|watch| {
+            let prompt = &watch.exchange.ask.prompt;
+            let keyring = &watch.shared.keyring;
+            watch.reading = Reading::start(reader, &head, most, || {
+                crate::signal::Answer::new(prompt, keyring.clone())
+            })?;
+            Ok(())
+        });
+        if body.is_end_stream() {
+            self.report(Ending::Complete);
+        }
+        Response::from_parts(head, Observed { inner: body, watch: self })
+    }
+
+    /// Reads a chunk that is about to be passed on.
+    fn passing(&mut self, chunk: &[u8]) {
+        let began = self.shared.clock.elapsed_nanos();
+        self.passed += chunk.len() as u64;
+        self.guarded(|watch| watch.reading.take(chunk));
+        let spent = self.shared.clock.elapsed_nanos().saturating_sub(began);
+        self.shared.telemetry.metrics.overhead(Stage::Stream, spent);
+    }
+
+    /// Whether all of the answer has been passed on, though its body may not have said so: servers
+    /// drop a body once its declared length is out, clients leave once they have seen the last
+    /// event.
+    fn is_whole(&self) -> bool {
+        self.expected == Some(self.passed) || self.reading.saw_last()
+    }
+
+    /// Reads; when that fails, the answer goes on unread and the failure is counted.
+    fn guarded(&mut self, read: impl FnOnce(&mut Self) -> Result<(), reading::Unreadable>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| read(self)));
+        let why = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(reading::Unreadable)) => FailOpen::UnreadableAnswer,
+            Err(_) => FailOpen::Panic,
+        };
+        self.reading = Reading::Nothing;
+        self.shared.telemetry.metrics.fail_open(why);
+    }
+
+    /// Ends the exchange, once.
+    fn report(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.reported, true) {
+            return;
+        }
+        self.permit = None;
+        self.guarded(|watch| {
+            let reading = std::mem::take(&mut watch.reading);
+            watch.exchange.completion = reading.finish(ending == Ending::Complete)?;
+            Ok(())
+        });
+        self.exchange.completion.bytes = self.passed;
+        self.exchange.ending = ending;
+        self.exchange.ended = self.shared.clock.now();
+        self.guarded(|watch| {
+            watch.shared.telemetry.decisions.ended(&watch.exchange);
+            watch.shared.telemetry.metrics.ended(&watch.exchange);
+            watch.shared.engine.learn(&watch.exchange);
+            Ok(())
+        });
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let ending = if self.is_whole() { Ending::Complete } else { Ending::Cancelled };
+        self.report(ending);
+    }
+}
+
+pin_project! {
+    /// An answer's body: every frame passes at once and as it is, read in passing.
+    ///
+    /// An error of the inner body is passed on, never turned into an end: a clean end would be
+    /// taken for the whole answer.
+    #[derive(Debug)]
+    pub struct Observed<R> {
+        #[pin]
+        inner: R,
+        watch: Watch,
+    }
+}
+
+impl<R: Body<Data = Bytes>> Body for Observed<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(chunk) = frame.data_ref() {
+                    this.watch.passing(chunk);
+                }
+                if this.inner.is_end_stream() {
+                    this.watch.report(Ending::Complete);
+                }
+            }
+            Some(Err(_)) => this.watch.report(Ending::Truncated),
+            None => this.watch.report(Ending::Complete),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+use super::*;
+use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
+use crate::policy::Action;
+use crate::signal::{Completion, Ending, Prompt};
+
+fn ask(id: u64) -> Ask {
+    Ask {
+        id: ExchangeId(Tag(id)),
+        at: Timestamp::from_millis(id),
+        caller: Caller {
+            tenant: TenantName::from("acme"),
+            account: AccountId([(id % 2) as u8; 16]),
+            org: None,
+            end_user: None,
+            egress: Tag(1),
+            client: Client::Other,
+        },
+        prompt: Prompt::default(),
+    }
+}
+
+fn verdict(action: Action) -> Verdict {
+    Verdict { action, enforced: true, ..Verdict::default() }
+}
+
+fn asked(id: u64) -> String {
+    serde_json::to_string(&Line::ask(&ask(id), &verdict(Action::Allow))).unwrap()
+}
+
+fn ended(id: u64) -> String {
+    let exchange = Exchange {
+        ask: ask(id),
+        ended: Timestamp::from_millis(id + 5),
+        ending: Ending::Complete,
+        status: 200,
+        completion: Completion::default(),
+    };
+    serde_json::to_string(&Line::end(&exchange)).unwrap()
+}
+
+fn ticked(at: u64) -> String {
+    serde_json::to_string(&Line::Tick { at: Timestamp::from_millis(at) }).unwrap()
+}
+
+/// An engine that drops whoever has been learned from twice, and writes down what it is told.
+fn play(lines: &[String]) -> (Result<Summary, ReplayError>, Vec<String>) {
+    let mut told = Vec::new();
+    let mut learned: BTreeMap<AccountId, u32> = BTreeMap::new();
+    let summary = drive(
+        lines.join("\n").as_bytes(),
+        |_, _, _| {},
+        |step| match step {
+            Step::Assess(ask) => {
+                told.push(format!("assess {}", ask.id.0.0));
+                let known = learned.get(&ask.caller.account).copied().unwrap_or_default();
+                Some(verdict(if known >= 2 { Action::Drop } else { Action::Allow }))
+            }
+            Step::Learn(exchange) => {
+                told.push(format!("learn {}", exchange.ask.id.0.0));
+                *learned.entry(exchange.ask.caller.account).or_default() += 1;
+                None
+            }
+            Step::Tick(at) => {
+                told.push(format!("tick {}", at.as_millis()));
+                None
+            }
+        },
+    );
+    (summary, told)
+}
+
+#[test]
+fn the_engine_is_told_what_the_log_says_in_its_order() {
+    let (summary, told) = play(&[asked(1), asked(2), ended(1), ticked(9), ended(2)]);
+    assert_eq!(told, ["assess 1", "assess 2", "learn 1", "tick 9", "learn 2"]);
+    let summary = summary.unwrap();
+    assert_eq!((summary.asks, summary.ends, summary.agreements), (2, 2, 2));
+}
+
+#[test]
+fn a_changed_outcome_is_counted_by_pair_and_by_account() {
+    let lines = [asked(2), ended(2), asked(4), ended(4), asked(6), asked(7)];
+    let summary = play(&lines).0.unwrap();
+    assert_eq!(summary.disagreements, BTreeMap::from([((Action::Allow, Action::Drop), 1)]));
+    let counts = summary.accounts[&AccountId([0; 16])];
+    assert_eq!((counts.asks, counts.outcomes, counts.changed), (3, [2, 0, 0, 0, 1], 1));
+}
+
+#[test]
+fn equal_replays_have_equal_digests_and_others_have_not() {
+    let digest = |lines: &[String]| play(lines).0.unwrap().digest.to_string();
+    let log = [asked(2), ended(2), asked(4), ended(4), asked(6)];
+    assert_eq!(digest(&log), digest(&log));
+    assert_ne!(digest(&log), digest(&log[..4]));
+    assert_eq!(digest(&log).len(), 64);
+}
+
+#[test]
+fn an_end_without_its_ask_teaches_nothing() {
+    let (summary, told) = play(&[ended(3), asked(1), ended(1), ended(1)]);
+    assert_eq!(told, ["assess 1", "learn 1"]);
+    assert_eq!(summary.unwrap().unmatched, 2);
+}
+
+#[test]
+fn a_rare_bad_line_is_named_by_its_number() {
+    let mut lines: Vec<_> = (1..=200).map(asked).collect();
+    lines.insert(9, r#"{"v":1,"kind":"asks"}"#.into());
+    let summary = play(&lines).0.unwrap();
+    assert_eq!((summary.bad, summary.bad_lines[0].line), (1, 10));
+    assert_eq!(summary.asks, 200);
+}
+
+#[test]
+fn more_than_one_bad_line_in_a_hundred_is_an_error() {
+    let mut lines: Vec<_> = (1..=97).map(asked).collect();
+    lines.extend(["{".to_owned(), "[]".to_owned()]);
+    let error = play(&lines).0.unwrap_err().to_string();
+    assert!(error.starts_with("2 of 99 lines can't be read; the first is line 98: "), "{error}");
+}
+
+#[test]
+fn an_endless_line_is_bad_and_does_not_fill_memory() {
+    let mut lines: Vec<_> = (1..=200).map(asked).collect();
+    lines[0] = "x".repeat(MAX_LINE + 7);
+    let summary = play(&lines).0.unwrap();
+    assert_eq!(summary.bad_lines[0].why, format!("longer than {MAX_LINE} bytes"));
+}
+
+#[test]
+fn the_oldest_ask_is_given_up_when_too_many_wait() {
+    let mut pending = Pending::default();
+    (0..=MAX_PENDING as u64).for_each(|id| pending.put(ask(id)));
+    assert_eq!(pending.given_up, 1);
+    assert!(pending.take(ExchangeId(Tag(0))).is_none());
+    assert!(pending.take(ExchangeId(Tag(1))).is_some());
+}
+
+/// Forty accounts in turn; every other one sends back what the one before it was given.
+fn exchange(turn: u64) -> Exchange {
+    let mut ask = ask(turn);
+    ask.at = Timestamp::from_millis(turn * 700);
+    ask.caller.account = AccountId([(turn % 40) as u8; 16]);
+    ask.prompt.tokens = 200 + turn as u32 % 7;
+    ask.prompt.last = Tag(turn);
+    if turn % 2 == 1 {
+        ask.prompt.presented = vec![Tag(1_000 + turn - 1)];
+    }
+    let issued = vec![Tag(1_000 + turn)];
+    let completion = Completion { issued, continues: Tag(9_000 + turn), ..Completion::default() };
+    let ended = ask.at + std::time::Duration::from_millis(300);
+    Exchange { ask, ended, ending: Ending::Complete, status: 200, completion }
+}
+
+fn fresh_engine() -> Engine {
+    Engine::new(crate::engine::Settings::default(), crate::policy::Policies::default())
+}
+
+fn recorded(turns: u64) -> String {
+    let (engine, mut log) = (fresh_engine(), Vec::new());
+    for turn in 1..=turns {
+        let exchange = exchange(turn);
+        log.push(Line::ask(&exchange.ask, &engine.assess(&exchange.ask)));
+        engine.learn(&exchange);
+        log.push(Line::end(&exchange));
+        engine.tick(exchange.ended);
+        log.push(Line::Tick { at: exchange.ended });
+    }
+    let lines = log.iter().map(|line| serde_json::to_string(line).unwrap());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_fresh_engine_comes_to_the_very_verdicts_that_were_logged() {
+    let log = recorded(600);
+    let mut suspects = 0;
+    let summary = replay(&fresh_engine(), log.as_bytes(), |ask, logged, now| {
+        assert_eq!(logged, now, "{}", ask.id);
+        suspects += u32::from(now.action > Action::Throttle);
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.asks, summary.ends, summary.agreements), (600, 600, 600));
+    assert!(suspects > 0, "the log holds nothing worth replaying");
+    let again = replay(&fresh_engine(), log.as_bytes(), |_, _, _| {}).unwrap();
+    assert_eq!(summary.digest, again.digest);
+}

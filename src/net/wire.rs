@@ -1,0 +1,328 @@
+//! A connection's bytes under deadlines that trickling can't extend.
+//!
+//! hyper's own head timeout also runs while a kept-alive connection waits for its next request, and
+//! nothing in it notices a reader that takes no bytes; both are therefore kept here.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::activity::Activity;
+use super::scan::Scan;
+
+/// An IO that first replays what was read before, then reads on.
+#[derive(Debug)]
+pub(super) struct Wire<T> {
+    io: T,
+    prefix: Bytes,
+    /// None on HTTP/2, where the streams, not the bytes, tell whether a connection is in use.
+    reading: Option<Reading>,
+    writing: Alarm,
+    stall: Duration,
+    /// Bytes thrown away since our side was closed.
+    discarded: Option<usize>,
+}
+
+/// How long, and for how many bytes, a client may go on sending after our side was closed. To close
+/// a socket that holds unread bytes resets it, and the reset would overtake a refusal.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// Deadlines of HTTP/1.1 heads.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) activity: Arc<Activity>,
+    pub(super) head: Duration,
+    pub(super) keep_alive: Duration,
+    phase: Phase,
+    seen: u64,
+    alarm: Alarm,
+    scan: Scan,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// An exchange was under way when last looked.
+    Exchange,
+    Waiting,
+    Head,
+}
+
+/// A timer that is allocated once and only runs while armed.
+#[derive(Debug, Default)]
+struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+}
+
+impl<T> Wire<T> {
+    pub(super) fn new(io: T, prefix: Bytes, stall: Duration) -> Self {
+        Self { io, prefix, reading: None, writing: Alarm::default(), stall, discarded: None }
+    }
+
+    /// Puts heads under deadlines; the first head's begins now.
+    pub(super) fn with_heads(self, reading: Reading) -> Self {
+        Self { reading: Some(reading), ..self }
+    }
+}
+
+impl Reading {
+    pub(super) fn new(activity: Arc<Activity>, head: Duration, keep_alive: Duration) -> Self {
+        let mut alarm = Alarm::default();
+        alarm.set(head);
+        Self { activity, head, keep_alive, phase: Phase::Head, seen: 0, alarm, scan: Scan::new() }
+    }
+
+    fn before(&mut self) {
+        let begun = self.activity.begun();
+        if begun != self.seen || !self.activity.is_idle() {
+            self.seen = begun;
+            self.phase = Phase::Exchange;
+            self.alarm.armed = false;
+        }
+        if self.phase == Phase::Exchange && self.activity.is_idle() {
+            self.phase = Phase::Waiting;
+            self.alarm.set(self.keep_alive);
+            self.scan.next();
+        }
+    }
+
+    fn arrived(&mut self, bytes: &[u8]) {
+        if self.scan.feed(bytes) {
+            self.activity.doubt();
+        }
+        if self.phase == Phase::Waiting {
+            self.phase = Phase::Head;
+            self.alarm.set(self.head);
+        }
+    }
+}
+
+impl Alarm {
+    fn set(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at),
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
+        }
+        self.armed = true;
+    }
+
+    fn rang(&mut self, cx: &mut Context<'_>) -> bool {
+        let sleep = self.sleep.as_mut().filter(|_| self.armed);
+        sleep.is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
+    }
+
+    /// Lets `poll` through, but not pending for longer than `limit` at a stretch.
+    fn bound<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<R>>,
+        limit: Duration,
+    ) -> Poll<io::Result<R>> {
+        if poll.is_ready() {
+            self.armed = false;
+            return poll;
+        }
+        if !self.armed {
+            self.set(limit);
+        }
+        if self.rang(cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { poll }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.prefix.is_empty() {
+            let taken = this.prefix.len().min(buf.remaining());
+            let bytes = this.prefix.split_to(taken);
+            buf.put_slice(&bytes);
+            if let Some(reading) = &mut this.reading {
+                reading.arrived(&bytes);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let Some(reading) = &mut this.reading else {
+            return Pin::new(&mut this.io).poll_read(cx, buf);
+        };
+        reading.before();
+        let filled = buf.filled().len();
+        if let Poll::Ready(done) = Pin::new(&mut this.io).poll_read(cx, buf) {
+            let bytes = &buf.filled()[filled..];
+            if !bytes.is_empty() {
+                reading.arrived(bytes);
+            }
+            return Poll::Ready(done);
+        }
+        if reading.alarm.rang(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<T: AsyncRead + Unpin> Wire<T> {
+    /// Ready once the client has closed its side too, or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, mut discarded: usize) -> Poll<()> {
+        let mut sink = [0; 4096];
+        while discarded < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut sink);
+            match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => discarded += buf.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    self.discarded = Some(discarded);
+                    return if self.writing.rang(cx) { Poll::Ready(()) } else { Poll::Pending };
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.writing.bound(cx, poll, this.stall)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.writing.bound(cx, poll, this.stall)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.discarded.is_some() {
+            // Closed: the alarm is the lingering's now.
+            return Poll::Ready(Ok(()));
+        }
+        let poll = Pin::new(&mut this.io).poll_flush(cx);
+        this.writing.bound(cx, poll, this.stall)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.discarded.is_none() {
+            let poll = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.writing.bound(cx, poll, this.stall))?;
+            if this.reading.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            this.writing.set(LINGER);
+        }
+        this.poll_linger(cx, this.discarded.unwrap_or_default()).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+    fn wire<T>(io: T, prefix: &'static [u8], activity: &Arc<Activity>) -> Wire<T> {
+        let reading = Reading::new(Arc::clone(activity), HEAD, KEEP_ALIVE);
+        Wire::new(io, prefix.into(), Duration::from_secs(120)).with_heads(reading)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trickling_does_not_extend_the_head() {
+        let (mut client, server) = duplex(64);
+        let mut wire = wire(server, b"GET", &Arc::default());
+        let start = Instant::now();
+        let trickle = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let mut sink = Vec::new();
+        let cut = wire.read_to_end(&mut sink).await.unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
+        assert!(sink.starts_with(b"GETx"), "what was read before comes first");
+        assert_eq!(start.elapsed().as_secs(), 10);
+        drop(wire);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_waits_longer_than_a_head_may_take() {
+        let (mut client, server) = duplex(64);
+        let activity = Arc::default();
+        let mut wire = wire(server, b"", &activity);
+        drop(activity.enter());
+        let start = Instant::now();
+        let mut buf = [0; 8];
+        let write = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            client.write_all(b"G").await.unwrap();
+        };
+        let (read, ()) = tokio::join!(wire.read(&mut buf), write);
+        assert_eq!(read.unwrap(), 1);
+        wire.read(&mut buf).await.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), 70);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_exchange_has_no_head_deadline() {
+        let (_client, server) = duplex(64);
+        let activity = Arc::default();
+        let mut wire = wire(server, b"", &activity);
+        let _exchange = activity.enter();
+        let mut buf = [0; 8];
+        let read = tokio::time::timeout(Duration::from_secs(3_600), wire.read(&mut buf)).await;
+        assert!(read.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut() {
+        let (_client, server) = duplex(4);
+        let mut wire = wire(server, b"", &Arc::default());
+        let start = Instant::now();
+        let cut = wire.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!((cut.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_takes_in_what_is_still_being_sent_but_not_for_ever() {
+        let (mut client, server) = duplex(64);
+        let mut wire = wire(server, b"", &Arc::default());
+        let start = Instant::now();
+        let sending = tokio::spawn(async move {
+            client.write_all(&[0; 1000]).await.unwrap();
+            client
+        });
+        wire.shutdown().await.unwrap();
+        let _still_open = sending.await.unwrap();
+        assert_eq!(start.elapsed(), LINGER);
+    }
+}

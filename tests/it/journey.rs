@@ -1,0 +1,9 @@
+//! The guard around a made-up endpoint, with the real rooms and a clock that only tests move.
+
+mod scene;
+
+mod challenges;
+mod endings;
+mod failures;
+mod limits;
+mod refusals;

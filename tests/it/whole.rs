@@ -1,0 +1,147 @@
+//! The whole program from outside: what it writes, what it does with bad input, what a replay says.
+
+use std::process::Command;
+
+use super::stand::{Stand, get, post};
+
+const JSON: &str = "content-type: application/json\r\n";
+
+fn status(answer: &[u8]) -> &str {
+    std::str::from_utf8(answer.get(9..12).unwrap_or(b"???")).unwrap()
+}
+
+fn body(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn nothing_the_process_wrote_holds_a_prompt_an_answer_or_a_key() {
+    let mut stand = Stand::new("mode = \"enforce\"");
+    let keys = ["sk-needle-3f9a1c77e2", "sk-needle-d04b55aa19"];
+    let prompt = "quokka obsidian lighthouse meringue";
+    let mut answers = Vec::new();
+    for (n, key) in keys.iter().enumerate() {
+        let chat = format!(
+            r#"{{"model":"{prompt}","stream":{},"user":"{prompt}","messages":[{{"role":"user","content":"{prompt}"}}]}}"#,
+            n == 1
+        );
+        let headers = format!("{JSON}authorization: Bearer {key}\r\nuser-agent: {key}\r\n");
+        let answer = post(stand.address(), "/v1/chat/completions", &headers, chat.as_bytes());
+        assert_eq!(status(&answer), "200", "{}", body(&answer));
+        answers.push(body(&answer));
+        // What is refused, and what is passed unread, is as secret as what is judged.
+        let broken = format!(r#"{{"model":"{prompt}","messages":"{prompt}","messages":1}}"#);
+        let answer = post(stand.address(), "/v1/chat/completions", &headers, broken.as_bytes());
+        assert_eq!(status(&answer), "400");
+        let two = format!("{headers}x-api-key: {}\r\n", keys[1 - n]);
+        let answer = post(stand.address(), "/v1/messages", &two, chat.as_bytes());
+        assert_eq!(status(&answer), "400");
+        let query = format!("/echo/{}?key={key}", prompt.replace(' ', "%20"));
+        post(stand.address(), &query, "", prompt.as_bytes());
+    }
+    let metrics = get(&stand.proxy.admin, "/metrics");
+    let accounts = get(&stand.proxy.admin, "/admin/v1/accounts");
+    stand.proxy.end();
+    std::fs::remove_file(stand.file("stillguard.toml")).unwrap();
+    let mut written = vec![metrics, accounts];
+    for file in std::fs::read_dir(stand.directory.path()).unwrap() {
+        written.push(std::fs::read_to_string(file.unwrap().path()).unwrap());
+    }
+    let written = written.join("\n");
+    assert!(written.contains("\"kind\":\"ask\""), "the decision log is part of it");
+    let spoken = answers[0].split("\"content\":\"").nth(1).unwrap();
+    let spoken: String = spoken.chars().take(40).collect();
+    let mut needles = vec![spoken];
+    needles.extend(prompt.split(' ').map(str::to_owned));
+    needles.extend(keys.iter().flat_map(|key| {
+        let plain = blake3::hash(key.as_bytes()).to_hex().to_string();
+        [(*key)[10..].to_owned(), plain[..16].to_owned()]
+    }));
+    for needle in needles {
+        assert!(!written.contains(&needle), "`{needle}` was written");
+    }
+}
+
+#[test]
+fn bad_input_is_refused_in_the_callers_own_words_and_the_process_stays_up() {
+    let stand = Stand::new("mode = \"enforce\"\n[guard]\nmax_body = 1048576");
+    let address = stand.address();
+    let auth = "authorization: Bearer sk-live-bad-input\r\n";
+    let openai = format!("{JSON}{auth}");
+    let anthropic = format!("{openai}anthropic-version: 2023-06-01\r\n");
+    let say = |path: &str, headers: &str, bytes: &[u8]| {
+        let answer = post(address, path, headers, bytes);
+        let value: serde_json::Value = serde_json::from_str(&body(&answer)).unwrap();
+        (status(&answer).to_owned(), value)
+    };
+    let (code, error) = say("/v1/chat/completions", &openai, br#"{"model":"m","messages":[{"#);
+    assert_eq!((code.as_str(), &error["error"]["type"]), ("400", &"invalid_request_error".into()));
+    assert!(error["error"]["message"].as_str().unwrap().contains("byte"), "{error}");
+    let (code, error) = say("/v1/messages", &anthropic, br#"{"model":"m","messages":[{"#);
+    assert_eq!((code.as_str(), &error["type"]), ("400", &"error".into()));
+    let text = format!("content-type: text/plain\r\n{auth}");
+    let (code, error) = say("/v1/chat/completions", &text, b"{}");
+    assert!(matches!(code.as_str(), "400" | "415"), "{code}");
+    assert!(error["error"]["message"].is_string());
+    let (code, error) = say("/v1/chat/completions", &openai, &vec![b' '; 2 << 20]);
+    assert_eq!(code, "413");
+    assert!(error["error"]["message"].is_string());
+    let unknown = br#"{"model":"no-such-model","messages":[{"role":"user","content":"x"}]}"#;
+    assert_eq!(say("/v1/chat/completions", &openai, unknown).0, "404");
+    let known = br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#;
+    assert_eq!(say("/v1/chat/completions", JSON, known).0, "401");
+    assert_eq!(say("/v1/chat/completions", &openai, known).0, "200");
+}
+
+#[test]
+fn a_body_declared_larger_than_the_bound_is_refused_before_it_is_sent() {
+    use std::io::{Read, Write};
+    let stand = Stand::new("");
+    let mut stream = std::net::TcpStream::connect(stand.address()).unwrap();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
+                authorization: Bearer sk-x\r\ncontent-length: 1073741824\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[test]
+fn a_body_passes_through_byte_for_byte() {
+    let stand = Stand::new("");
+    let auth = "authorization: Bearer sk-live-bytes\r\n";
+    for path in ["/v1/chat/completions", "/v1/messages"] {
+        let request = br#"{ "model" : "m",  "max_tokens":9, "messages":[{"content":"h\u0069","role":"user"}], "vendor":1e2 }"#;
+        let headers = format!("{JSON}{auth}");
+        let through = post(stand.address(), path, &headers, request);
+        assert_eq!(stand.endpoint.last().unwrap().body, &request[..]);
+        let direct = post(stand.endpoint.addr, path, &headers, request);
+        assert_eq!(body(&through), body(&direct));
+    }
+}
+
+#[test]
+fn two_replays_of_one_decision_log_say_the_same() {
+    let mut stand = Stand::new("mode = \"enforce\"");
+    for n in 0..60 {
+        let chat = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"Think step by step about case {n} and give your reasoning in <think> tags."}}]}}"#
+        );
+        let headers = format!("{JSON}authorization: Bearer sk-live-{}\r\n", n % 7);
+        post(stand.address(), "/v1/chat/completions", &headers, chat.as_bytes());
+    }
+    stand.proxy.end();
+    let replay = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+        command.arg("replay").arg(stand.file("decisions.jsonl"));
+        let config = stand.file("stillguard.toml");
+        let output = command.arg("--config").arg(config).env_clear().output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = replay();
+    assert!(first.contains(" 60 asks, 60 ends"), "{first}");
+    assert!(first.contains("60 verdicts as logged"), "live and replay agree: {first}");
+    assert_eq!(first, replay());
+}
