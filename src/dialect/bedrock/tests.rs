@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::testing::{Streamed, framed};
+use crate::dialect::tests::{Streamed, framed};
 use crate::dialect::{Finish, Frames, Kind, Link, Reason, Role, Usage, eventstream, json};
 
 macro_rules! fixture {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::testing::{Streamed, framed, streamed};
+use crate::dialect::tests::{Streamed, framed, streamed};
 use crate::dialect::{Effort, Finish, Frames, Kind, Link, Params, Reason, Usage, json};
 
 macro_rules! fixture {
