@@ -111,13 +111,13 @@ fn a_body_declared_larger_than_the_bound_is_refused_before_it_is_sent() {
 fn a_body_passes_through_byte_for_byte() {
     let stand = Stand::new("");
     let auth = "authorization: Bearer sk-live-bytes\r\n";
-    for path in ["/v1/chat/completions", "/v1/messages"] {
+    // The endpoint gives back what it got; the routes are inspected all the same.
+    for path in ["/echo/v1/chat/completions", "/echo/v1/messages", "/echo/elsewhere"] {
         let request = br#"{ "model" : "m",  "max_tokens":9, "messages":[{"content":"h\u0069","role":"user"}], "vendor":1e2 }"#;
         let headers = format!("{JSON}{auth}");
         let through = post(stand.address(), path, &headers, request);
         assert_eq!(stand.endpoint.last().unwrap().body, &request[..]);
-        let direct = post(stand.endpoint.addr, path, &headers, request);
-        assert_eq!(body(&through), body(&direct));
+        assert_eq!(body(&through).as_bytes(), request);
     }
 }
 
