@@ -159,6 +159,20 @@ fn routes_are_spoken_by_one_dialect_each() {
     assert_eq!(speaks("/models/m/converse"), (false, false));
 }
 
+#[test]
+fn unread_routes_are_refused_in_the_words_of_whoever_asks() {
+    let nearest = |path: &str, header: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header, http::HeaderValue::from_static("x"));
+        crate::dialect::nearest(path, &headers).api()
+    };
+    assert_eq!(nearest("/model/m/invoke", "anthropic-version"), Api::BedrockInvoke);
+    assert_eq!(nearest("/model/m/count-tokens", "x-amz-date"), Api::BedrockInvoke);
+    assert_eq!(nearest("/v1beta/models/m:generateContent", "accept"), Api::GeminiGenerate);
+    assert_eq!(nearest("/v1beta/files", "x-goog-api-key"), Api::GeminiGenerate);
+    assert_eq!(nearest("/v1/files", "x-amz-cf-id"), Api::OpenaiChat);
+}
+
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
