@@ -54,6 +54,12 @@ impl Dialect for Messages {
     }
 }
 
+/// Reads a body whose model stands in the path.
+pub(super) fn read_for<'a>(model: Cow<'a, str>, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+    let body = object::<Body<'a>>(body)?;
+    Body { model: Given::Text(model), ..body }.into_request()
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct Body<'a> {

@@ -33,6 +33,13 @@ impl<'a> Found<'a> {
         self.ids.extend(other.ids);
     }
 
+    /// Adds everything to a request, as its system prompt.
+    pub(super) fn instruct(self, request: &mut Request<'a>) {
+        let part = |(kind, text)| Part { turn: 0, role: Role::System, kind, text };
+        request.parts.extend(self.pieces.into_iter().map(part));
+        request.presented.extend(self.ids);
+    }
+
     /// Adds everything to a delta, as output.
     pub(super) fn issue(self, delta: &mut Delta<'a>) {
         delta.pieces.extend(self.pieces);
@@ -73,11 +80,16 @@ impl<'a> Conversation<'a> {
         if self.stray {
             return Err(Malformed("every element of `messages` must be an object".to_owned()));
         }
+        self.told(request);
+        Ok(())
+    }
+
+    /// The same, where the caller has looked for strays.
+    pub(super) fn told(self, request: &mut Request<'a>) {
         let shift = u32::from(!request.parts.is_empty());
         let shifted = |part: Part<'a>| Part { turn: part.turn.saturating_add(shift), ..part };
         request.parts.extend(self.parts.into_iter().map(shifted));
         request.presented.extend(self.ids);
-        Ok(())
     }
 }
 

@@ -110,6 +110,21 @@ impl<'de, T: Take<'de>> Deserialize<'de> for Each<T> {
     }
 }
 
+/// An array, or its only element without the brackets: protobuf's readers take both.
+pub(super) type Many<'a, O, T> = Given<'a, O, Each<T>>;
+
+pub(super) fn many<'a, O, T: Take<'a, Item = Given<'a, O>>>(given: Many<'a, O, T>) -> T {
+    match given {
+        Given::List(Each(all)) => all,
+        Given::Object(one) => {
+            let mut all = T::default();
+            all.take(Given::Object(one));
+            all
+        }
+        _ => T::default(),
+    }
+}
+
 struct Look<'a, O, L>(PhantomData<(&'a (), O, L)>);
 
 impl<'de: 'a, 'a, O: Deserialize<'de>, L: Deserialize<'de>> Deserialize<'de> for Given<'a, O, L> {

@@ -4,6 +4,7 @@
 //! passes here means the same to the usual readers of Python, Go, JavaScript and Rust, so the text
 //! that is scored is the text the model sees.
 
+mod camel;
 mod keys;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,16 @@
 //! as long as the exchange is inspected, and words refusals the way its own clients expect. To add
 //! one, write `dialect/<name>.rs` and list it in [`DIALECTS`].
 
+pub mod array;
+pub mod eventstream;
 pub mod json;
 pub mod sse;
 mod anthropic;
+mod bedrock;
+mod gemini;
 mod openai;
 mod found;
+mod frames;
 mod given;
 mod request;
 mod response;
@@ -24,12 +29,21 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+pub use self::frames::{Frames, Framing};
 pub use self::request::{Effort, Kind, Params, Part, Request, Role, Tool};
 pub use self::response::{Delta, Finish, Usage};
 pub use self::wording::{Link, Reason, Worded, Wording};
 
 /// Every dialect, in the order they are tried. The first that speaks the route wins.
-pub const DIALECTS: &[&dyn Dialect] = &[&anthropic::Messages, &openai::Chat];
+pub const DIALECTS: &[&dyn Dialect] = &[
+    &anthropic::Messages,
+    &openai::Chat,
+    &gemini::GENERATE,
+    &gemini::EMBED,
+    &gemini::COUNT,
+    &bedrock::Converse,
+    &bedrock::Invoke,
+];
 
 /// Stable names, used in metrics, logs and cohorts.
 #[derive(
@@ -39,6 +53,11 @@ pub const DIALECTS: &[&dyn Dialect] = &[&anthropic::Messages, &openai::Chat];
 pub enum Api {
     OpenaiChat,
     AnthropicMessages,
+    GeminiGenerate,
+    GeminiEmbed,
+    GeminiCountTokens,
+    BedrockConverse,
+    BedrockInvoke,
     /// A route no dialect reads: forwarded untouched, still identified and limited.
     #[default]
     Other,
@@ -55,10 +74,23 @@ pub trait Dialect: Debug + Sync {
     /// Reads a request body that [`json::vet`] has passed.
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed>;
 
+    /// Reads such a body, given the path (and query, if at hand) it was sent to: some APIs name the
+    /// model and whether to stream there alone.
+    fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let _ = path;
+        self.read_request(body)
+    }
+
+    /// How a streamed answer to this path and query is divided. [`Frames::of`] takes it.
+    fn framing(&self, path: &str) -> Framing {
+        let _ = path;
+        Framing::default()
+    }
+
     /// Reads a whole answer that was not streamed.
     fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed>;
 
-    /// Reads one server-sent event of a streamed answer.
+    /// Reads one event of a streamed answer, whatever its framing.
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed>;
 
     /// A refusal a client of this API parses, raises and shows.
@@ -66,6 +98,12 @@ pub trait Dialect: Debug + Sync {
 
     /// The frame that ends a running stream with an error every client of this API raises.
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes;
+
+    /// The same for an answer divided by `framing`, where the API has more than one.
+    fn break_framed(&self, framing: Framing, wording: &Wording<'_>) -> Bytes {
+        let _ = framing;
+        self.break_stream(wording)
+    }
 }
 
 /// A body that is not what its route promises. The message is for the caller and quotes no value.
@@ -78,11 +116,21 @@ pub fn of(method: &http::Method, path: &str, headers: &HeaderMap) -> Option<&'st
     DIALECTS.iter().copied().find(|dialect| dialect.speaks(method, path, headers))
 }
 
-/// The dialect whose words a refusal on an unread route should use, guessed from headers: clients
-/// of Anthropic send `anthropic-version`; everyone else parses OpenAI's error shape.
+/// The dialect whose words a refusal on an unread route should use, guessed from path and headers:
+/// clients of Anthropic send `anthropic-version`, those of Google and AWS headers that no load
+/// balancer of theirs adds; everyone else parses OpenAI's error shape.
 pub fn nearest(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
-    if headers.contains_key("anthropic-version") || path.contains("/v1/messages") {
+    let sends = |names: [&str; 2]| names.iter().any(|name| headers.contains_key(*name));
+    if bedrock::owns(path) {
+        &bedrock::Invoke
+    } else if gemini::owns(path) {
+        &gemini::GENERATE
+    } else if headers.contains_key("anthropic-version") || path.contains("/v1/messages") {
         &anthropic::Messages
+    } else if sends(["x-goog-api-key", "x-goog-api-client"]) {
+        &gemini::GENERATE
+    } else if sends(["x-amz-date", "amz-sdk-invocation-id"]) {
+        &bedrock::Invoke
     } else {
         &openai::Chat
     }

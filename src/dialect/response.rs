@@ -48,6 +48,18 @@ pub enum Finish {
     Other,
 }
 
+impl Delta<'_> {
+    /// Copies what it borrows, so that the bytes can go.
+    pub(super) fn into_owned(self) -> Delta<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Delta {
+            pieces: self.pieces.into_iter().map(|(kind, text)| (kind, own(text))).collect(),
+            issued: self.issued.into_iter().map(own).collect(),
+            ..self
+        }
+    }
+}
+
 impl Usage {
     /// Takes over every field that `later` knows.
     pub fn update(&mut self, later: Self) {

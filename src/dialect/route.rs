@@ -9,9 +9,28 @@ pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
     if path.ends_with(suffix) {
         return true;
     }
-    let odd =
-        path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.");
-    odd && resolved(&decoded(path)).ends_with(suffix.as_bytes())
+    is_odd(path) && resolved(&decoded(path)).ends_with(suffix.as_bytes())
+}
+
+/// What `parse` finds in the path as a server routes it: a name, borrowed if the path is spelt
+/// plainly, and more.
+pub(super) fn named<'a, T>(
+    path: &'a str,
+    parse: impl FnOnce(&str) -> Option<(&str, T)>,
+) -> Option<(Cow<'a, str>, T)> {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if !is_odd(path) {
+        return parse(path).map(|(name, more)| (name.into(), more));
+    }
+    let resolved = resolved(&decoded(path));
+    let resolved = String::from_utf8_lossy(&resolved);
+    let (name, more) = parse(&resolved)?;
+    Some((name.to_owned().into(), more))
+}
+
+/// Whether a path may be spelt in another way than servers route it.
+fn is_odd(path: &str) -> bool {
+    path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.")
 }
 
 /// `path` with every `%XX` replaced, once. What is not an escape stays.
@@ -102,6 +121,15 @@ mod tests {
         ] {
             assert!(!leads_to(path, SUFFIX), "{path}");
         }
+    }
+
+    #[test]
+    fn a_name_is_borrowed_from_a_plain_path_and_decoded_from_others() {
+        let last = |path: &str| path.rsplit_once('/').map(|(_, name)| name.len());
+        let parse = |path| named(path, |path| Some((path.rsplit_once('/')?.1, last(path))));
+        assert!(matches!(parse("/v1/m?x=/y"), Some((Cow::Borrowed("m"), Some(1)))));
+        assert_eq!(parse("/v1//%6D:x/"), Some(("m:x".into(), Some(3))));
+        assert_eq!(parse("m"), None);
     }
 
     proptest! {

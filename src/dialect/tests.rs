@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Delta, Dialect, Kind, Usage, sse};
+use super::{Delta, Dialect, Frames, Kind, Usage};
 
 /// A streamed answer, folded.
 pub(super) struct Streamed {
@@ -16,9 +16,13 @@ pub(super) struct Streamed {
 }
 
 pub(super) fn streamed(dialect: &dyn Dialect, stream: &str) -> Streamed {
+    framed(dialect, Frames::default(), stream.as_bytes())
+}
+
+pub(super) fn framed(dialect: &dyn Dialect, mut frames: Frames, stream: &[u8]) -> Streamed {
     let (mut pieces, mut issued) = (Vec::<(Kind, String)>::new(), Vec::new());
     let (mut usage, mut end) = (Usage::default(), Delta::default());
-    sse::Splitter::default().push(stream.as_bytes(), |event| {
+    frames.push(stream, |event| {
         let delta = dialect.read_event(event).expect("an event");
         for (kind, text) in delta.pieces {
             match pieces.last_mut() {

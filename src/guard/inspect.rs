@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -54,7 +54,8 @@ where
     let began = room.shared.clock.elapsed_nanos();
     let body = collect(body, &settings, &room.buffers).await?;
     let waited = room.shared.clock.elapsed_nanos().saturating_sub(began);
-    let Described { mut prompt, end_user, took } = describe(room, dialect, &body).await?;
+    let Described { mut prompt, end_user, took } =
+        describe(room, dialect, &head.uri, &body).await?;
     prompt.retry = retry(&head.headers);
     Ok(Inspected { prompt, body: Either::Left(Full::new(body)), end_user, took, waited })
 }
@@ -188,13 +189,15 @@ const LONG: usize = 512 << 10;
 async fn describe(
     room: &Arc<Room>,
     dialect: &'static dyn Dialect,
+    target: &Uri,
     body: &Bytes,
 ) -> Result<Described, Refusal> {
     if body.len() <= LONG {
-        return describe_now(room, dialect, body);
+        return describe_now(room, dialect, target, body);
     }
-    let (room, body) = (Arc::clone(room), body.clone());
-    let described = tokio::task::spawn_blocking(move || describe_now(&room, dialect, &body));
+    let (room, target, body) = (Arc::clone(room), target.clone(), body.clone());
+    let described =
+        tokio::task::spawn_blocking(move || describe_now(&room, dialect, &target, &body));
     described.await.unwrap_or_else(|_| Err(Reason::Malformed.into()))
 }
 
@@ -203,10 +206,11 @@ async fn describe(
 fn describe_now(
     room: &Room,
     dialect: &'static dyn Dialect,
+    target: &Uri,
     body: &[u8],
 ) -> Result<Described, Refusal> {
     let shared = &room.shared;
-    let request = catch_unwind(AssertUnwindSafe(|| read(room, dialect, body)));
+    let request = catch_unwind(AssertUnwindSafe(|| read(room, dialect, target, body)));
     let request = request.map_err(|_| {
         shared.telemetry.metrics.fail_open(FailOpen::Panic);
         Refusal::from(Reason::Malformed)
@@ -228,13 +232,14 @@ fn describe_now(
 fn read<'a>(
     room: &Room,
     dialect: &'static dyn Dialect,
+    target: &'a Uri,
     body: &'a [u8],
 ) -> Result<Request<'a>, Refusal> {
     json::vet(body).map_err(|ambiguity| {
         room.shared.telemetry.metrics.ambiguous(ambiguity.label);
         Refusal::ambiguous(&ambiguity)
     })?;
-    Ok(dialect.read_request(body)?)
+    Ok(dialect.read_call(target.path(), body)?)
 }
 
 fn bare(api: Api, bytes: usize) -> Prompt {

@@ -35,7 +35,7 @@ pub use self::refusal::respond;
 #[doc(hidden)]
 pub use self::settings::Fault;
 pub use self::settings::Settings;
-use crate::dialect::{self, Dialect};
+use crate::dialect::{self, Dialect, Framing};
 use crate::engine::Engine;
 use crate::identity::{Identifier, Identity, Keyring, Peer};
 use crate::signal::{Ask, ExchangeId};
@@ -201,7 +201,9 @@ where
 
     // observe, and learn when the answer's body has ended
     let arrived = shared.clock.elapsed_nanos();
-    let mut answer = watch.observe(answer, desk.reader).map(Either::Right);
+    let mut answer = watch
+        .observe(answer, desk.reader.map(|dialect| (dialect, desk.framing)))
+        .map(Either::Right);
     answer.headers_mut().insert(refusal::REQUEST_ID, desk.reference());
     let after = shared.clock.elapsed_nanos().saturating_sub(arrived);
     shared.telemetry.metrics.overhead(Stage::After, after);
@@ -214,6 +216,8 @@ struct Desk {
     id: ExchangeId,
     /// The dialect that reads the route, if one does.
     reader: Option<&'static dyn Dialect>,
+    /// How that dialect would divide a streamed answer.
+    framing: Framing,
     /// The dialect that words refusals.
     speaker: &'static dyn Dialect,
     /// Nanoseconds of the guard's clock.
@@ -244,12 +248,14 @@ impl Room {
     fn open<B>(&self, request: &Request<B>) -> Desk {
         let (path, headers) = (request.uri().path(), request.headers());
         let reader = dialect::of(request.method(), path, headers);
+        let target = request.uri().path_and_query().map_or(path, |target| target.as_str());
         let count = self.exchanges.fetch_add(1, Relaxed);
         let now = self.shared.clock.now().as_millis();
         let seed = (u128::from(now) << 64 | u128::from(count)).to_le_bytes();
         Desk {
             id: ExchangeId(self.shared.keyring.tag("exchange", &seed)),
             reader,
+            framing: reader.map(|dialect| dialect.framing(target)).unwrap_or_default(),
             speaker: reader.unwrap_or_else(|| dialect::nearest(path, headers)),
             began: self.shared.clock.elapsed_nanos(),
         }

@@ -16,7 +16,7 @@ use self::reading::Reading;
 use super::Shared;
 use super::refusal::Refusal;
 use super::throttle::Permit;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Framing};
 use crate::signal::{Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
 
@@ -73,7 +73,7 @@ impl Watch {
     pub(super) fn observe<R>(
         mut self,
         answer: Response<R>,
-        reader: Option<&'static dyn Dialect>,
+        reader: Option<(&'static dyn Dialect, Framing)>,
     ) -> Response<Observed<R>>
     where
         R: Body<Data = Bytes>,

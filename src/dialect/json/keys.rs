@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::camel;
+
 /// Keys that some dialect reads, wherever it reads them.
 const SCORED: &[&str] = &[
     "arguments",
@@ -86,14 +88,25 @@ const LEADING: &[&str] = &[
 ];
 
 pub(super) fn leads_to_scored(key: &str) -> bool {
-    LEADING.contains(&key)
+    LEADING.contains(&key) || camel::LEADING.contains(&key)
 }
 
 /// Whether a reader that ignores case, as Go's does, takes `key` for a scored key it is not.
 pub(super) fn is_alias(key: &str) -> bool {
     // Only capitals and letters beyond ASCII fold to another letter.
     let folds = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-    key.bytes().any(folds) && SCORED.iter().any(|scored| key.chars().map(fold).eq(scored.chars()))
+    let small = key.bytes().any(folds)
+        && SCORED.iter().any(|scored| key.chars().map(fold).eq(scored.chars()));
+    small || is_camel_alias(key)
+}
+
+/// The same for names with capitals: theirs have aliases in small letters, too.
+fn is_camel_alias(key: &str) -> bool {
+    // What folds to ASCII is ASCII, or longer than it.
+    let folded = |scored: &&&str| {
+        key.len() >= scored.len() && key.chars().map(fold).eq(scored.chars().map(fold))
+    };
+    camel::SCORED.iter().find(folded).is_some_and(|scored| *scored != key)
 }
 
 /// Simple case folding, as far as it ends in ASCII.
@@ -140,8 +153,9 @@ mod tests {
 
     #[test]
     fn every_leading_key_is_scored_and_no_scored_key_is_its_own_alias() {
-        assert!(LEADING.iter().all(|key| SCORED.contains(key)));
-        assert!(SCORED.iter().all(|key| !is_alias(key)));
+        let scored = [SCORED, camel::SCORED].concat();
+        assert!([LEADING, camel::LEADING].concat().iter().all(|key| scored.contains(key)));
+        assert!(scored.iter().all(|key| !is_alias(key)));
     }
 
     #[test]
@@ -149,6 +163,10 @@ mod tests {
         for key in ["Messages", "MESSAGES", "me\u{17F}\u{17F}ages", "N", "tool\u{5F}Calls"] {
             assert!(is_alias(key), "{key}");
         }
+        for key in ["toolconfig", "ToolConfig", "system\u{49}nstruction\u{17F}", "PARTS"] {
+            assert_eq!(is_alias(key), key.is_ascii(), "{key}");
+        }
+        assert!(is_alias("thin\u{212A}ingConfig"));
         assert!(!is_alias("Nachrichten") && !is_alias("größe") && !is_alias(""));
     }
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 
-use crate::dialect::{Dialect, sse};
+use crate::dialect::{Dialect, Frames, Framing};
 use crate::signal::{Answer, Completion};
 
 /// How an answer is read.
@@ -14,7 +14,7 @@ pub(super) enum Reading {
     #[default]
     Nothing,
     /// Event by event. Holds no more than one unfinished event.
-    Events { dialect: &'static dyn Dialect, splitter: sse::Splitter, answer: Answer, last: bool },
+    Events { dialect: &'static dyn Dialect, frames: Frames, answer: Answer, last: bool },
     /// At its end, from a copy of at most `most` bytes.
     Whole { dialect: &'static dyn Dialect, copy: BytesMut, answer: Answer, most: usize },
 }
@@ -26,12 +26,12 @@ pub(super) struct Unreadable;
 impl Reading {
     /// Chooses by the answer's head. Errors of the endpoint hold nothing worth reading.
     pub(super) fn start(
-        reader: Option<&'static dyn Dialect>,
+        reader: Option<(&'static dyn Dialect, Framing)>,
         head: &Parts,
         most: usize,
         answer: impl FnOnce() -> Answer,
     ) -> Result<Self, Unreadable> {
-        let Some(dialect) = reader.filter(|_| head.status.is_success()) else {
+        let Some((dialect, framing)) = reader.filter(|_| head.status.is_success()) else {
             return Ok(Self::Nothing);
         };
         let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
@@ -39,11 +39,12 @@ impl Reading {
             return Err(Unreadable);
         }
         let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if kind.eq_ignore_ascii_case("text/event-stream") {
-            let (splitter, answer) = (sse::Splitter::default(), answer());
-            Ok(Self::Events { dialect, splitter, answer, last: false })
-        } else if kind.eq_ignore_ascii_case("application/json") {
+        let kind = kind.unwrap_or_default();
+        if let Some(frames) = Frames::of(framing, kind) {
+            return Ok(Self::Events { dialect, frames, answer: answer(), last: false });
+        }
+        let media = kind.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/json") {
             Ok(Self::Whole { dialect, copy: BytesMut::new(), answer: answer(), most })
         } else {
             Err(Unreadable)
@@ -55,7 +56,7 @@ impl Reading {
     pub(super) fn take(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
         match self {
             Self::Nothing => {}
-            Self::Events { dialect, splitter, answer, last } => splitter.push(chunk, |event| {
+            Self::Events { dialect, frames, answer, last } => frames.push(chunk, |event| {
                 if let Ok(delta) = dialect.read_event(event) {
                     *last |= delta.last;
                     answer.take(&delta);

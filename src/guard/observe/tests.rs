@@ -78,7 +78,7 @@ async fn a_panic_while_reading_does_not_reach_the_answer() {
         let watch = Watch::new(Arc::clone(&shared), ask());
         let answer = Response::builder().header("content-type", kind);
         let answer = answer.body(Full::new(Bytes::from("data: 1\n\ndata: 2\n\n"))).unwrap();
-        let observed = watch.observe(answer, Some(&Brittle)).into_body();
+        let observed = watch.observe(answer, Some((&Brittle, Framing::Sse))).into_body();
         let passed = observed.collect().await.unwrap().to_bytes();
         assert_eq!(passed, "data: 1\n\ndata: 2\n\n");
         assert_eq!(shared.engine.accounts(), 1, "the exchange is learnt from all the same");

@@ -108,6 +108,11 @@ fn word(api: Api) -> &'static str {
     match api {
         Api::OpenaiChat => "openai-chat",
         Api::AnthropicMessages => "anthropic-messages",
+        Api::GeminiGenerate => "gemini-generate",
+        Api::GeminiEmbed => "gemini-embed",
+        Api::GeminiCountTokens => "gemini-count-tokens",
+        Api::BedrockConverse => "bedrock-converse",
+        Api::BedrockInvoke => "bedrock-invoke",
         Api::Other => "other",
     }
 }

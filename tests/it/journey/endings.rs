@@ -190,3 +190,27 @@ async fn half_a_json_answer_is_no_unreadable_one() {
     assert_eq!((&end["ending"], &end["completion"]["bytes"]), (&"truncated".into(), &40.into()));
     assert_eq!(scene.count("stillguard_fail_open_total{reason=\"unreadable-answer\"}"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_streamed_array_is_read_in_passing_for_the_model_of_its_path() {
+    let scene = Scene::new();
+    let elements = concat!(
+        r#"[{"candidates":[{"content":{"parts":[{"text":"A verse."}]}}]}"#,
+        "\n,",
+        r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":11,"#,
+        r#""candidatesTokenCount":3}}"#,
+    );
+    let mut whole =
+        stream(elements.as_bytes().chunks(7).map(Bytes::copy_from_slice).map(Step::Chunk));
+    whole.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    scene.plan(Plan::Answer(whole));
+    let body = r#"{"contents":[{"parts":[{"text":"What is a stanza?"}]}]}"#;
+    let path = "/v1beta/models/m-1:streamGenerateContent";
+    let request = post(path, &[("x-goog-api-key", "k")], body);
+    assert_eq!(scene.ask(request).await.2, elements, "never ended, so no JSON to read whole");
+    let ask = scene.lines("ask").pop().unwrap();
+    let prompt = &ask["ask"]["prompt"];
+    assert_eq!((&prompt["api"], &prompt["model"]), (&"gemini-generate".into(), &"m-1".into()));
+    let usage = &scene.last_end()["completion"]["usage"];
+    assert_eq!((&usage["input"], &usage["output"]), (&11.into(), &3.into()));
+}
