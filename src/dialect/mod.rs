@@ -7,9 +7,14 @@
 pub mod json;
 pub mod sse;
 mod anthropic;
+mod azure;
+mod completions;
+mod embeddings;
 mod openai;
+mod responses;
 mod found;
 mod given;
+mod inputs;
 mod request;
 mod response;
 mod route;
@@ -18,6 +23,7 @@ mod wording;
 #[cfg(test)]
 mod testing;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use bytes::Bytes;
@@ -29,7 +35,19 @@ pub use self::response::{Delta, Finish, Usage};
 pub use self::wording::{Link, Reason, Worded, Wording};
 
 /// Every dialect, in the order they are tried. The first that speaks the route wins.
-pub const DIALECTS: &[&dyn Dialect] = &[&anthropic::Messages, &openai::Chat];
+pub const DIALECTS: &[&dyn Dialect] = &[
+    &anthropic::Messages,
+    &anthropic::CountTokens,
+    &anthropic::Batches,
+    &azure::Azure(openai::Chat),
+    &azure::Azure(completions::Completions),
+    &azure::Azure(embeddings::Embeddings),
+    &azure::Azure(responses::Responses),
+    &openai::Chat,
+    &completions::Completions,
+    &embeddings::Embeddings,
+    &responses::Responses,
+];
 
 /// Stable names, used in metrics, logs and cohorts.
 #[derive(
@@ -38,10 +56,24 @@ pub const DIALECTS: &[&dyn Dialect] = &[&anthropic::Messages, &openai::Chat];
 #[serde(rename_all = "kebab-case")]
 pub enum Api {
     OpenaiChat,
+    OpenaiResponses,
+    OpenaiCompletions,
+    OpenaiEmbeddings,
     AnthropicMessages,
+    /// Counts the tokens of messages; the model says nothing.
+    AnthropicCountTokens,
+    /// Many requests in one body, answered later and elsewhere.
+    AnthropicBatches,
     /// A route no dialect reads: forwarded untouched, still identified and limited.
     #[default]
     Other,
+}
+
+impl Api {
+    /// Completions that a request asks for: what volume counts. None where the model says nothing.
+    pub fn completions(self, params: &Params) -> u32 {
+        if self == Self::AnthropicCountTokens { 0 } else { params.completions() }
+    }
 }
 
 /// An API style: how to read its requests and answers, and how to refuse in its own words.
@@ -51,6 +83,11 @@ pub trait Dialect: Debug + Sync {
     /// Whether a request to this path speaks this dialect. Paths match by suffix, so a prefix that
     /// selects a tenant does not hide the route.
     fn speaks(&self, method: &http::Method, path: &str, headers: &HeaderMap) -> bool;
+
+    /// The model that a path names, for a body that names none.
+    fn model_in<'p>(&self, _path: &'p str) -> Option<Cow<'p, str>> {
+        None
+    }
 
     /// Reads a request body that [`json::vet`] has passed.
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed>;
@@ -78,11 +115,14 @@ pub fn of(method: &http::Method, path: &str, headers: &HeaderMap) -> Option<&'st
     DIALECTS.iter().copied().find(|dialect| dialect.speaks(method, path, headers))
 }
 
-/// The dialect whose words a refusal on an unread route should use, guessed from headers: clients
-/// of Anthropic send `anthropic-version`; everyone else parses OpenAI's error shape.
+/// The dialect whose words a refusal on an unread route should use, guessed from headers and path:
+/// clients of Anthropic send `anthropic-version`, those of Azure `api-key`; everyone else parses
+/// OpenAI's error shape.
 pub fn nearest(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
     if headers.contains_key("anthropic-version") || path.contains("/v1/messages") {
         &anthropic::Messages
+    } else if azure::serves(path, headers) {
+        &azure::Azure(openai::Chat)
     } else {
         &openai::Chat
     }

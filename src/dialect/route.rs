@@ -5,13 +5,22 @@ use std::borrow::Cow;
 /// Whether `path` leads to a route that ends in `suffix`, however it is spelt: percent-encoded
 /// once, with doubled or trailing slashes, or with dot segments. A query is not part of it.
 pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    if path.ends_with(suffix) {
-        return true;
-    }
+    without_query(path).ends_with(suffix) || canonical(path).ends_with(suffix)
+}
+
+/// `path` in its shortest spelling, without a query. Borrowed if it is that already.
+pub(super) fn canonical(path: &str) -> Cow<'_, str> {
+    let path = without_query(path);
     let odd =
         path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.");
-    odd && resolved(&decoded(path)).ends_with(suffix.as_bytes())
+    if !odd {
+        return path.into();
+    }
+    String::from_utf8_lossy(&resolved(&decoded(path))).into_owned().into()
+}
+
+fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// `path` with every `%XX` replaced, once. What is not an escape stays.

@@ -1,0 +1,83 @@
+//! Azure's routes to OpenAI's models: the same bodies, other paths, and errors of its own.
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use super::{Api, Delta, Dialect, Malformed, Request, Worded, Wording, route, sse};
+
+/// A dialect of OpenAI's as Azure speaks it.
+#[derive(Debug)]
+pub(super) struct Azure<D>(pub(super) D);
+
+impl<D: Dialect> Dialect for Azure<D> {
+    fn api(&self) -> Api {
+        self.0.api()
+    }
+
+    fn speaks(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        // Azure's front door may look past the case of letters; nothing must slip by unread.
+        serves(path, headers)
+            && self.0.speaks(method, &route::canonical(path).to_ascii_lowercase(), headers)
+    }
+
+    fn model_in<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
+        deployment(path)
+    }
+
+    fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        self.0.read_request(body)
+    }
+
+    fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed> {
+        self.0.read_answer(body)
+    }
+
+    fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
+        self.0.read_event(event)
+    }
+
+    fn refuse(&self, wording: &Wording<'_>) -> Worded {
+        refusal::refuse(wording)
+    }
+
+    /// The SDKs read Azure's streams as OpenAI's.
+    fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
+        self.0.break_stream(wording)
+    }
+}
+
+const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// Whether a path is Azure's: below a deployment, or one of `/openai/` that is asked for with
+/// Azure's own spelling of the key. Other hosts serve OpenAI's API below `/openai/v1` too, but
+/// responses there can only be told apart by that header, which tokens of Entra do without.
+pub(super) fn serves(path: &str, headers: &HeaderMap) -> bool {
+    let path = route::canonical(path);
+    position(&path, DEPLOYMENTS).is_some()
+        || position(&path, "/openai/v1/responses").is_some()
+        || (headers.contains_key("api-key") && position(&path, "/openai/").is_some())
+}
+
+/// The deployment that a path names. It stands for a model.
+fn deployment(path: &str) -> Option<Cow<'_, str>> {
+    let end = |path: &str| Some(position(path, DEPLOYMENTS)? + DEPLOYMENTS.len());
+    let name =
+        |path: &str, start: usize| path[start..].find('/').map(|length| start..start + length);
+    match route::canonical(path) {
+        Cow::Borrowed(path) => name(path, end(path)?).map(|range| path[range].into()),
+        Cow::Owned(path) => name(&path, end(&path)?).map(|range| path[range].to_owned().into()),
+    }
+}
+
+/// Where `part` is in `path`, whatever the case of letters. `part` is ASCII, so both ends of a match
+/// are character boundaries.
+fn position(path: &str, part: &str) -> Option<usize> {
+    let mut windows = path.as_bytes().windows(part.len());
+    windows.position(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+}
