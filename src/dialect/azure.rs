@@ -26,12 +26,17 @@ impl<D: Dialect> Dialect for Azure<D> {
             && self.0.speaks(method, &route::canonical(path).to_ascii_lowercase(), headers)
     }
 
-    fn model_in<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
-        deployment(path)
-    }
-
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
         self.0.read_request(body)
+    }
+
+    /// A deployment stands for the model that a body does not name.
+    fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = self.0.read_request(body)?;
+        if request.model.is_empty() {
+            request.model = deployment(path).unwrap_or_default();
+        }
+        Ok(request)
     }
 
     fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed> {
@@ -54,13 +59,12 @@ impl<D: Dialect> Dialect for Azure<D> {
 
 const DEPLOYMENTS: &str = "/openai/deployments/";
 
-/// Whether a path is Azure's: below a deployment, or one of `/openai/` that is asked for with
-/// Azure's own spelling of the key. Other hosts serve OpenAI's API below `/openai/v1` too, but
-/// responses there can only be told apart by that header, which tokens of Entra do without.
+/// Whether a path is Azure's: below a deployment, or below `/openai/` and asked for with Azure's own
+/// spelling of the key. Other hosts have an `/openai/` too; without that header they can't be told
+/// apart, and OpenAI's own words are read by the clients of all.
 pub(super) fn serves(path: &str, headers: &HeaderMap) -> bool {
     let path = route::canonical(path);
     position(&path, DEPLOYMENTS).is_some()
-        || position(&path, "/openai/v1/responses").is_some()
         || (headers.contains_key("api-key") && position(&path, "/openai/").is_some())
 }
 

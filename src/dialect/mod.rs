@@ -23,7 +23,6 @@ mod wording;
 #[cfg(test)]
 mod testing;
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 
 use bytes::Bytes;
@@ -84,13 +83,15 @@ pub trait Dialect: Debug + Sync {
     /// selects a tenant does not hide the route.
     fn speaks(&self, method: &http::Method, path: &str, headers: &HeaderMap) -> bool;
 
-    /// The model that a path names, for a body that names none.
-    fn model_in<'p>(&self, _path: &'p str) -> Option<Cow<'p, str>> {
-        None
-    }
-
     /// Reads a request body that [`json::vet`] has passed.
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed>;
+
+    /// Reads such a body, given the path (and query, if at hand) it was sent to: some APIs name the
+    /// model and whether to stream there alone.
+    fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let _ = path;
+        self.read_request(body)
+    }
 
     /// Reads a whole answer that was not streamed.
     fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed>;
