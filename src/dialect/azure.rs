@@ -26,6 +26,10 @@ impl<D: Dialect> Dialect for Azure<D> {
             && self.0.speaks(method, &route::canonical(path).to_ascii_lowercase(), headers)
     }
 
+    fn model_in<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
+        deployment(path)
+    }
+
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
         self.0.read_request(body)
     }
@@ -34,7 +38,7 @@ impl<D: Dialect> Dialect for Azure<D> {
     fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
         let mut request = self.0.read_request(body)?;
         if request.model.is_empty() {
-            request.model = deployment(path).unwrap_or_default();
+            request.model = self.model_in(path).unwrap_or_default();
         }
         Ok(request)
     }

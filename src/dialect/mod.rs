@@ -23,6 +23,7 @@ mod wording;
 #[cfg(test)]
 mod testing;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use bytes::Bytes;
@@ -85,6 +86,11 @@ pub trait Dialect: Debug + Sync {
 
     /// Reads a request body that [`json::vet`] has passed.
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed>;
+
+    /// The model that a path names, for a body that names none.
+    fn model_in<'p>(&self, _path: &'p str) -> Option<Cow<'p, str>> {
+        None
+    }
 
     /// Reads such a body, given the path (and query, if at hand) it was sent to: some APIs name the
     /// model and whether to stream there alone.

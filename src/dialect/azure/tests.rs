@@ -13,7 +13,9 @@ fn a_deployment_is_the_model_of_a_body_that_names_none() {
 
 #[test]
 fn azures_refusal_has_its_status_as_code_and_no_type() {
-    let dialect = of(&Method::POST, "/openai/v1/responses", &HeaderMap::new()).expect("a dialect");
+    let key = (http::HeaderName::from_static("api-key"), http::HeaderValue::from_static("k"));
+    let headers = [key].into_iter().collect();
+    let dialect = of(&Method::POST, "/openai/v1/responses", &headers).expect("a dialect");
     let (message, reference) = ("Slow.", "sg_1");
     let wording =
         Wording { status: 429, reason: Reason::Throttled, message, reference, link: None };
