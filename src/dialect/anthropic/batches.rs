@@ -1,5 +1,8 @@
 //! Anthropic's message batches: many messages in one body. Every line counts; the first are read.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde::Deserialize;

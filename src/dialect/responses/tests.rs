@@ -64,7 +64,93 @@ fn a_broken_stream_ends_in_an_error_of_both_shapes() {
     assert!(streamed(&Responses, expected).end.error);
 }
 
+fn request(body: &str) -> Request<'_> {
+    json::vet(body.as_bytes()).expect("one meaning");
+    Responses.read_request(body.as_bytes()).expect("a request")
+}
+
+#[test]
+fn what_fills_a_kept_prompt_comes_between_system_and_items() {
+    let request = request(
+        r#"{"instructions":"s","prompt":{"id":"pmpt_1","variables":{"Quay":"north",
+            "chart":{"type":"input_image","file_id":"file_1"}}},"input":"Which ships?"}"#,
+    );
+    let parts: Vec<_> = request.parts.iter().map(|p| (p.turn, p.kind, &*p.text)).collect();
+    let [text, image] = [Kind::Text, Kind::Image];
+    assert_eq!(
+        parts,
+        [(0, text, "s"), (1, text, "north"), (1, image, ""), (2, text, "Which ships?")]
+    );
+    assert_eq!(request.presented, ["pmpt_1", "file_1"]);
+}
+
+#[test]
+fn input_that_is_text_is_the_callers_and_is_borrowed() {
+    let request = request(r#"{"input":"plain","conversation":"conv_1","user":"u"}"#);
+    assert!(matches!(request.parts[0].text, Cow::Borrowed("plain")));
+    assert_eq!((request.parts[0].turn, request.parts[0].role), (0, Role::User));
+    assert_eq!((&*request.presented[0], request.end_user.as_deref()), ("conv_1", Some("u")));
+}
+
+#[test]
+fn an_answer_ends_as_its_status_says() {
+    let finish = |body: &'static str| Responses.read_answer(body.as_bytes()).expect("one").finish;
+    assert_eq!(finish(r#"{"status":"completed","output":[]}"#), Some(Finish::Stop));
+    let cut = r#"{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}"#;
+    assert_eq!(finish(cut), Some(Finish::Length));
+    let held = r#"{"status":"incomplete","incomplete_details":{"reason":"content_filter"}}"#;
+    assert_eq!(finish(held), Some(Finish::Filter));
+    assert_eq!(finish(r#"{"status":"cancelled"}"#), Some(Finish::Other));
+    assert_eq!(finish(r#"{"status":"queued","usage":null}"#), None);
+}
+
+#[test]
+fn the_providers_own_error_is_noticed_in_every_shape() {
+    for data in [
+        r#"{"type":"response.failed","response":{"status":"failed","error":{"message":"m"}}}"#,
+        r#"{"type":"error","code":null,"message":"m"}"#,
+        r#"{"error":{"message":"m"}}"#,
+    ] {
+        let end = streamed(&Responses, &format!("data: {data}\n\n")).end;
+        assert!(end.error && !end.last, "{data}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn no_value_in_any_field_fails_a_request(
+        field in prop::sample::select(vec![
+            "input", "instructions", "prompt", "stream", "tools", "text", "reasoning", "user",
+            "conversation", "previous_response_id", "max_output_tokens", "top_logprobs",
+        ]),
+        value in prop::sample::select(vec![
+            "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"id\":{}}",
+            "{\"format\":{\"schema\":{\"properties\":{\"a\":[],\"b\":{\"items\":7}}}}}",
+            "{\"variables\":{\"a\":[],\"b\":{\"text\":7}}}", "{\"variables\":[7]}",
+            "[{\"type\":\"message\",\"role\":7,\"content\":[{\"type\":[]}]},{\"output\":{}}]",
+        ]),
+    ) {
+        let body = format!("{{\"model\":\"m\",\"{field}\":{value}}}");
+        prop_assert!(Responses.read_request(body.as_bytes()).is_ok(), "{}", body);
+    }
+
+    #[test]
+    fn turns_never_go_back_and_each_is_one_roles(
+        items in prop::collection::vec(prop::sample::select(vec![
+            r#"{"role":"user","content":"u"}"#, r#"{"role":"assistant","content":"a"}"#,
+            r#"{"type":"reasoning","encrypted_content":"e"}"#, r#""text""#, "null",
+            r#"{"type":"function_call","name":"f"}"#, r#"{"type":"item_reference","id":"i"}"#,
+            r#"{"type":"function_call_output","output":[]}"#,
+        ]), 0..12),
+    ) {
+        let body = format!("{{\"instructions\":\"s\",\"input\":[{}]}}", items.join(","));
+        let request = request(&body);
+        prop_assert!(request.parts.is_sorted_by_key(|part| part.turn));
+        for pair in request.parts.windows(2).filter(|pair| pair[0].turn == pair[1].turn) {
+            prop_assert_eq!(pair[0].role, pair[1].role);
+        }
+    }
+
     #[test]
     fn nothing_panics(data in "[\\[\\]{}\":,a-z0-9]{0,64}") {
         let _ = Responses.read_request(data.as_bytes());
