@@ -69,6 +69,59 @@ fn request(body: &str) -> Request<'_> {
     Responses.read_request(body.as_bytes()).expect("a request")
 }
 
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/fixtures/dialect/responses/", $name))
+    };
+}
+
+#[test]
+fn an_agents_request_is_read_whole() {
+    let request = request(fixture!("agent.json"));
+    assert!(request.stream && request.model == "harbor-large");
+    let expected = Params {
+        temperature: Some(0.5),
+        max_tokens: Some(700),
+        effort: Some(Effort::Low),
+        thinking: true,
+        ..Params::default()
+    };
+    assert_eq!(request.params, expected);
+    assert_eq!(request.end_user.as_deref(), Some("pilot-9"));
+    assert_eq!(request.schema, ["reasoning", "ships"]);
+    let kept = ["resp_tide01", "conv_tide01", "pmpt_watch01", "file-chart01", "file-list01"];
+    let items = ["rs_tide01", "sealed-tide-01", "rs_tide02", "sealed-tide-02", "msg_tide01"];
+    let calls = ["fc_tide01", "call_tide01", "call_tide01", "msg_tide02"];
+    assert_eq!(request.presented, [&kept[..], &items[..], &calls[..]].concat());
+}
+
+#[test]
+fn a_whole_answer_gives_away_text_ids_and_usage() {
+    let delta = Responses.read_answer(fixture!("answer.json").as_bytes()).expect("an answer");
+    let pieces: Vec<_> = delta.pieces.iter().map(|(kind, text)| (*kind, &**text)).collect();
+    let expected = [
+        (Kind::Thinking, "One list."),
+        (Kind::Text, "The Heron."),
+        (Kind::Text, "No cargo."),
+        (Kind::ToolCall, "moor"),
+        (Kind::ToolCall, "{\"quay\":2}"),
+    ];
+    assert_eq!(pieces, expected);
+    let reasoning = ["resp_tide11", "conv_tide11", "rs_tide11", "sealed-tide-11"];
+    let said = ["msg_tide11", "fc_tide11", "call_tide11"];
+    assert_eq!(delta.issued, [&reasoning[..], &said[..]].concat());
+    let usage =
+        Usage { input: Some(210), output: Some(33), cached: Some(128), reasoning: Some(20) };
+    assert_eq!((delta.usage, delta.finish), (Some(usage), Some(Finish::Tool)));
+}
+
+#[test]
+fn a_stream_that_fails_keeps_what_it_said() {
+    let told = streamed(&Responses, fixture!("failed.sse"));
+    assert_eq!(told.pieces, [(Kind::Text, "The".to_owned())]);
+    assert!(told.end.error && !told.end.last);
+}
+
 #[test]
 fn what_fills_a_kept_prompt_comes_between_system_and_items() {
     let request = request(
