@@ -1,7 +1,9 @@
 //! Anthropic's messages.
 
 mod answer;
+mod batches;
 mod block;
+mod count_tokens;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use self::answer::{Answer, Event};
+pub(super) use self::batches::Batches;
 use self::block::{Blocks, Turns};
+pub(super) use self::count_tokens::CountTokens;
 use super::found::{object, required};
 use super::given::{Each, Given, Take};
 use super::schema::Schema;

@@ -71,6 +71,16 @@ impl<'a> Conversation<'a> {
         self.next = self.next.saturating_add(1);
     }
 
+    /// Takes a piece of the answer before: what a model says between two turns of its caller is one
+    /// turn, however many pieces of it come back.
+    pub(super) fn go_on(&mut self, found: Found<'a>) {
+        let within = self.parts.last().is_some_and(|last| {
+            last.role == Role::Assistant && last.turn.saturating_add(1) == self.next
+        });
+        self.next -= u32::from(within);
+        self.say(Role::Assistant, found);
+    }
+
     pub(super) fn stray(&mut self) {
         self.stray = true;
     }
@@ -86,7 +96,7 @@ impl<'a> Conversation<'a> {
 
     /// The same, where the caller has looked for strays.
     pub(super) fn told(self, request: &mut Request<'a>) {
-        let shift = u32::from(!request.parts.is_empty());
+        let shift = request.parts.last().map_or(0, |part| part.turn.saturating_add(1));
         let shifted = |part: Part<'a>| Part { turn: part.turn.saturating_add(shift), ..part };
         request.parts.extend(self.parts.into_iter().map(shifted));
         request.presented.extend(self.ids);
@@ -105,4 +115,18 @@ pub(super) fn object<'a, O: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<O,
 /// The value of `field`, which must be of the type that `wanted` names.
 pub(super) fn required<T>(given: Option<T>, field: &str, wanted: &str) -> Result<T, Malformed> {
     given.ok_or_else(|| Malformed(format!("`{field}` is required and must be {wanted}")))
+}
+
+/// A model's name. Servers of a single model, and routes that name it, let it be left out: then it
+/// reads as empty.
+pub(super) fn model(given: Given<'_>) -> Result<Cow<'_, str>, Malformed> {
+    if given.is_null() {
+        return Ok(Cow::default());
+    }
+    given.text().ok_or_else(|| Malformed("`model` must be a string".to_owned()))
+}
+
+/// The first text that is not empty.
+pub(super) fn first<'a>(given: [Given<'a>; 2]) -> Option<Cow<'a, str>> {
+    given.into_iter().filter_map(Given::text).find(|text| !text.is_empty())
 }

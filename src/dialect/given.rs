@@ -34,6 +34,11 @@ impl<'a, O, L> Given<'a, O, L> {
         if let Self::Object(object) = self { Some(object) } else { None }
     }
 
+    /// What was given, leaving null.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Null)
+    }
+
     pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }

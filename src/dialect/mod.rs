@@ -9,12 +9,17 @@ pub mod eventstream;
 pub mod json;
 pub mod sse;
 mod anthropic;
+mod azure;
 mod bedrock;
+mod completions;
+mod embeddings;
 mod gemini;
 mod openai;
+mod responses;
 mod found;
 mod frames;
 mod given;
+mod inputs;
 mod request;
 mod response;
 mod route;
@@ -37,7 +42,16 @@ pub use self::wording::{Link, Reason, Worded, Wording};
 /// Every dialect, in the order they are tried. The first that speaks the route wins.
 pub const DIALECTS: &[&dyn Dialect] = &[
     &anthropic::Messages,
+    &anthropic::CountTokens,
+    &anthropic::Batches,
+    &azure::Azure(openai::Chat),
+    &azure::Azure(completions::Completions),
+    &azure::Azure(embeddings::Embeddings),
+    &azure::Azure(responses::Responses),
     &openai::Chat,
+    &completions::Completions,
+    &embeddings::Embeddings,
+    &responses::Responses,
     &gemini::GENERATE,
     &gemini::EMBED,
     &gemini::COUNT,
@@ -52,7 +66,14 @@ pub const DIALECTS: &[&dyn Dialect] = &[
 #[serde(rename_all = "kebab-case")]
 pub enum Api {
     OpenaiChat,
+    OpenaiResponses,
+    OpenaiCompletions,
+    OpenaiEmbeddings,
     AnthropicMessages,
+    /// Counts the tokens of messages; the model says nothing.
+    AnthropicCountTokens,
+    /// Many requests in one body, answered later and elsewhere.
+    AnthropicBatches,
     GeminiGenerate,
     GeminiEmbed,
     GeminiCountTokens,
@@ -61,6 +82,16 @@ pub enum Api {
     /// A route no dialect reads: forwarded untouched, still identified and limited.
     #[default]
     Other,
+}
+
+impl Api {
+    /// Completions that a request asks for: what volume counts. None where the model says nothing.
+    pub fn completions(self, params: &Params) -> u32 {
+        match self {
+            Self::AnthropicCountTokens | Self::GeminiCountTokens => 0,
+            _ => params.completions(),
+        }
+    }
 }
 
 /// An API style: how to read its requests and answers, and how to refuse in its own words.
@@ -117,8 +148,8 @@ pub fn of(method: &http::Method, path: &str, headers: &HeaderMap) -> Option<&'st
 }
 
 /// The dialect whose words a refusal on an unread route should use, guessed from path and headers:
-/// clients of Anthropic send `anthropic-version`, those of Google and AWS headers that no load
-/// balancer of theirs adds; everyone else parses OpenAI's error shape.
+/// clients of Anthropic send `anthropic-version`, those of Azure `api-key`, those of Google and AWS
+/// headers that no load balancer of theirs adds; everyone else parses OpenAI's error shape.
 pub fn nearest(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
     let sends = |names: [&str; 2]| names.iter().any(|name| headers.contains_key(*name));
     if bedrock::owns(path) {
@@ -131,6 +162,8 @@ pub fn nearest(path: &str, headers: &HeaderMap) -> &'static dyn Dialect {
         &gemini::GENERATE
     } else if sends(["x-amz-date", "amz-sdk-invocation-id"]) {
         &bedrock::Invoke
+    } else if azure::serves(path, headers) {
+        &azure::Azure(openai::Chat)
     } else {
         &openai::Chat
     }

@@ -1,12 +1,12 @@
 //! OpenAI's chat completions, with the additions of vLLM and other servers that speak it.
 
-mod answer;
-mod message;
-mod refusal;
+pub(super) mod answer;
+pub(super) mod format;
+pub(super) mod message;
+pub(super) mod refusal;
+pub(super) mod tool;
 #[cfg(test)]
 mod tests;
-
-use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -14,11 +14,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use self::answer::Answer;
+use self::format::{Format, StructuredOutputs, demanded};
 use self::message::Messages;
-use super::found::{object, required};
-use super::given::{Each, Given, Take};
+use self::tool::Tools;
+use super::found::{self, object, required};
+use super::given::{Each, Given};
 use super::schema::Schema;
-use super::{Api, Delta, Dialect, Effort, Malformed, Params, Request, Tool, Worded, Wording};
+use super::{Api, Delta, Dialect, Effort, Malformed, Params, Request, Worded, Wording};
 use super::{route, sse};
 
 #[derive(Debug)]
@@ -42,12 +44,7 @@ impl Dialect for Chat {
     }
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
-        if event.data.trim() == "[DONE]" {
-            return Ok(Delta { last: true, ..Delta::default() });
-        }
-        let mut delta = object::<Answer<'a>>(event.data.as_bytes())?.into_delta();
-        delta.error |= event.name == Some("error");
-        Ok(delta)
+        answer::read_event(event)
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {
@@ -107,31 +104,17 @@ struct TemplateArguments<'a> {
     thinking: Given<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Format<'a> {
-    json_schema: Given<'a, NamedSchema<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct NamedSchema<'a> {
-    schema: Given<'a, Schema<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct StructuredOutputs<'a> {
-    json: Given<'a, Schema<'a>>,
-}
-
 impl<'a> Body<'a> {
     fn into_request(mut self) -> Result<Request<'a>, Malformed> {
         let mut request = Request {
             stream: self.stream.is_true(),
             params: self.params(),
-            schema: self.take_schema(),
-            model: required(self.model.text(), "model", "a string")?,
+            schema: demanded(
+                self.response_format.take(),
+                self.guided_json.take(),
+                self.structured_outputs.take(),
+            ),
+            model: found::model(self.model)?,
             ..Request::default()
         };
         let messages = required(self.messages.list(), "messages", "an array")?;
@@ -139,16 +122,15 @@ impl<'a> Body<'a> {
         for tools in [self.tools, self.functions] {
             request.tools.extend(tools.list().unwrap_or_default().0);
         }
-        let users = [self.safety_identifier, self.user].into_iter();
-        request.end_user = users.filter_map(Given::text).find(|user| !user.is_empty());
+        request.end_user = found::first([self.safety_identifier, self.user]);
         Ok(request)
     }
 
     fn params(&mut self) -> Params {
         let asked = self.asks_for_thinking();
         let limits = [&self.max_completion_tokens, &self.max_tokens];
-        let reasoning = std::mem::take(&mut self.reasoning).object().unwrap_or_default();
-        let efforts = [std::mem::take(&mut self.reasoning_effort), reasoning.effort];
+        let reasoning = self.reasoning.take().object().unwrap_or_default();
+        let efforts = [self.reasoning_effort.take(), reasoning.effort];
         Params {
             temperature: self.temperature.float(),
             top_p: self.top_p.float(),
@@ -161,8 +143,8 @@ impl<'a> Body<'a> {
     }
 
     fn asks_for_thinking(&mut self) -> bool {
-        let arguments = std::mem::take(&mut self.chat_template_kwargs).object().unwrap_or_default();
-        let thinking = std::mem::take(&mut self.thinking).object().unwrap_or_default();
+        let arguments = self.chat_template_kwargs.take().object().unwrap_or_default();
+        let thinking = self.thinking.take().object().unwrap_or_default();
         let flags = [
             &self.include_reasoning,
             &self.enable_thinking,
@@ -171,48 +153,5 @@ impl<'a> Body<'a> {
         ];
         flags.into_iter().any(Given::is_true)
             || matches!(thinking.r#type.text().as_deref(), Some("enabled" | "adaptive"))
-    }
-
-    fn take_schema(&mut self) -> Vec<Cow<'a, str>> {
-        let format = std::mem::take(&mut self.response_format).object().unwrap_or_default();
-        let outputs = std::mem::take(&mut self.structured_outputs).object().unwrap_or_default();
-        let named = format.json_schema.object().unwrap_or_default().schema;
-        let schemas = [named, std::mem::take(&mut self.guided_json), outputs.json].into_iter();
-        schemas.filter_map(Given::object).flat_map(Schema::names).collect()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Tools<'a>(Vec<Tool<'a>>);
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Offered<'a> {
-    function: Given<'a, Function<'a>>,
-    custom: Given<'a, Function<'a>>,
-    // The older `functions` name theirs without a wrapper.
-    name: Given<'a>,
-    parameters: Given<'a, Schema<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Function<'a> {
-    name: Given<'a>,
-    parameters: Given<'a, Schema<'a>>,
-}
-
-impl<'de: 'a, 'a> Take<'de> for Tools<'a> {
-    type Item = Given<'a, Offered<'a>>;
-
-    fn take(&mut self, item: Self::Item) {
-        let Some(offered) = item.object() else { return };
-        let bare = Function { name: offered.name, parameters: offered.parameters };
-        let function =
-            offered.function.object().or_else(|| offered.custom.object()).unwrap_or(bare);
-        if let Some(name) = function.name.text() {
-            let schema = function.parameters.object().unwrap_or_default();
-            self.0.push(Tool { name, params: schema.params() });
-        }
     }
 }

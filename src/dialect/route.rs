@@ -5,11 +5,7 @@ use std::borrow::Cow;
 /// Whether `path` leads to a route that ends in `suffix`, however it is spelt: percent-encoded
 /// once, with doubled or trailing slashes, or with dot segments. A query is not part of it.
 pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    if path.ends_with(suffix) {
-        return true;
-    }
-    is_odd(path) && resolved(&decoded(path)).ends_with(suffix.as_bytes())
+    without_query(path).ends_with(suffix) || canonical(path).ends_with(suffix)
 }
 
 /// What `parse` finds in the path as a server routes it: a name, borrowed if the path is spelt
@@ -18,19 +14,25 @@ pub(super) fn named<'a, T>(
     path: &'a str,
     parse: impl FnOnce(&str) -> Option<(&str, T)>,
 ) -> Option<(Cow<'a, str>, T)> {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    if !is_odd(path) {
-        return parse(path).map(|(name, more)| (name.into(), more));
+    match canonical(path) {
+        Cow::Borrowed(path) => parse(path).map(|(name, more)| (name.into(), more)),
+        Cow::Owned(path) => parse(&path).map(|(name, more)| (name.to_owned().into(), more)),
     }
-    let resolved = resolved(&decoded(path));
-    let resolved = String::from_utf8_lossy(&resolved);
-    let (name, more) = parse(&resolved)?;
-    Some((name.to_owned().into(), more))
 }
 
-/// Whether a path may be spelt in another way than servers route it.
-fn is_odd(path: &str) -> bool {
-    path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.")
+/// `path` in its shortest spelling, without a query. Borrowed if it is that already.
+pub(super) fn canonical(path: &str) -> Cow<'_, str> {
+    let path = without_query(path);
+    let odd =
+        path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.");
+    if !odd {
+        return path.into();
+    }
+    String::from_utf8_lossy(&resolved(&decoded(path))).into_owned().into()
+}
+
+fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// `path` with every `%XX` replaced, once. What is not an escape stays.

@@ -1,16 +1,27 @@
-//! An answer and a chunk of one: they differ in `message` and `delta` alone.
+//! An answer and a chunk of one: they differ in `message` and `delta` alone. Plain completions have
+//! `text` instead.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::message::Message;
-use crate::dialect::found::Found;
+use crate::dialect::found::{Found, object};
 use crate::dialect::given::{Each, Given, Take};
-use crate::dialect::{Delta, Finish, Kind, Usage};
+use crate::dialect::{Delta, Finish, Kind, Malformed, Usage, sse};
+
+/// Reads an event of a stream that ends in `[DONE]`.
+pub(in crate::dialect) fn read_event(event: sse::Event<'_>) -> Result<Delta<'_>, Malformed> {
+    if event.data.trim() == "[DONE]" {
+        return Ok(Delta { last: true, ..Delta::default() });
+    }
+    let mut delta = object::<Answer<'_>>(event.data.as_bytes())?.into_delta();
+    delta.error |= event.name == Some("error");
+    Ok(delta)
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Answer<'a> {
+pub(in crate::dialect) struct Answer<'a> {
     id: Given<'a>,
     object: Given<'a>,
     choices: Given<'a, IgnoredAny, Each<Choices<'a>>>,
@@ -19,7 +30,7 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn into_delta(self) -> Delta<'a> {
+    pub(in crate::dialect) fn into_delta(self) -> Delta<'a> {
         let choices = self.choices.list().unwrap_or_default();
         let mut found = Found::default();
         found.id(self.id);
@@ -47,6 +58,8 @@ struct Choices<'a> {
 struct Choice<'a> {
     message: Given<'a, Message<'a>>,
     delta: Given<'a, Message<'a>>,
+    /// What a completion without messages says, whole or in deltas.
+    text: Given<'a>,
     finish_reason: Given<'a>,
 }
 
@@ -60,6 +73,7 @@ impl<'de: 'a, 'a> Take<'de> for Choices<'a> {
                 message.tell(&mut self.found);
             }
         }
+        self.found.text(Kind::Text, choice.text);
         let reason = choice.finish_reason.text();
         self.finish = reason.map(|reason| finish(&reason)).or(self.finish);
     }

@@ -9,7 +9,7 @@ use crate::dialect::{Kind, Role};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-pub(super) struct Message<'a> {
+pub(in crate::dialect) struct Message<'a> {
     role: Given<'a>,
     content: Given<'a, IgnoredAny, Each<Contents<'a>>>,
     reasoning_content: Given<'a>,
@@ -32,7 +32,7 @@ struct Audio<'a> {
 impl<'a> Message<'a> {
     /// Adds what the message says in the order a model writes it: thinking, text, calls. Some
     /// gateways send the same thinking under both names; it counts once.
-    pub(super) fn tell(self, found: &mut Found<'a>) {
+    pub(in crate::dialect) fn tell(self, found: &mut Found<'a>) {
         let thinking =
             if self.reasoning_content.is_null() { self.reasoning } else { self.reasoning_content };
         found.text(Kind::Thinking, thinking);
@@ -51,20 +51,24 @@ impl<'a> Message<'a> {
         found.id(self.tool_call_id);
     }
 
-    /// Who speaks. A role nobody knows counts as the caller's own words.
     fn take_role(&mut self) -> Role {
-        match std::mem::take(&mut self.role).text().as_deref() {
-            Some("system" | "developer") => Role::System,
-            Some("assistant") => Role::Assistant,
-            Some("tool" | "function") => Role::Tool,
-            _ => Role::User,
-        }
+        role(self.role.take())
+    }
+}
+
+/// Who speaks. A role nobody knows counts as the caller's own words.
+pub(in crate::dialect) fn role(given: Given<'_>) -> Role {
+    match given.text().as_deref() {
+        Some("system" | "developer") => Role::System,
+        Some("assistant") => Role::Assistant,
+        Some("tool" | "function") => Role::Tool,
+        _ => Role::User,
     }
 }
 
 /// The messages of a request.
 #[derive(Debug, Default)]
-pub(super) struct Messages<'a>(pub(super) Conversation<'a>);
+pub(in crate::dialect) struct Messages<'a>(pub(in crate::dialect) Conversation<'a>);
 
 impl<'de: 'a, 'a> Take<'de> for Messages<'a> {
     type Item = Given<'a, Message<'a>>;
@@ -82,11 +86,11 @@ impl<'de: 'a, 'a> Take<'de> for Messages<'a> {
 
 /// The parts of a `content` array.
 #[derive(Debug, Default)]
-struct Contents<'a>(Found<'a>);
+pub(in crate::dialect) struct Contents<'a>(pub(in crate::dialect) Found<'a>);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct Content<'a> {
+pub(in crate::dialect) struct Content<'a> {
     r#type: Given<'a>,
     text: Given<'a>,
     refusal: Given<'a>,
@@ -114,10 +118,10 @@ impl<'de: 'a, 'a> Take<'de> for Contents<'a> {
 
 impl<'a> Content<'a> {
     /// Text counts whatever the type beside it says: a server may read it all the same.
-    fn tell(self, found: &mut Found<'a>) {
+    pub(in crate::dialect) fn tell(self, found: &mut Found<'a>) {
         let kind = match self.r#type.text().as_deref() {
             None | Some("text" | "input_text" | "output_text" | "refusal") => Kind::Text,
-            Some("thinking" | "reasoning") => Kind::Thinking,
+            Some("thinking" | "reasoning" | "reasoning_text" | "summary_text") => Kind::Thinking,
             Some("image" | "image_url" | "input_image" | "image_embeds") => Kind::Image,
             Some("file" | "input_file") => Kind::Document,
             Some(_) => Kind::Other,

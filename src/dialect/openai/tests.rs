@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -102,8 +104,7 @@ fn spoken_output_is_read_by_its_transcript_and_known_by_its_id() {
 
 #[test]
 fn a_malformed_body_is_told_by_field_and_never_by_value() {
-    let model = "`model` is required and must be a string";
-    assert_eq!(refused(r#"{"messages":[]}"#), model);
+    let model = "`model` must be a string";
     assert_eq!(refused(r#"{"model":["secret"],"messages":[]}"#), model);
     let messages = "`messages` is required and must be an array";
     assert_eq!(refused(r#"{"model":"m"}"#), messages);
@@ -118,6 +119,8 @@ fn a_malformed_body_is_told_by_field_and_never_by_value() {
 #[test]
 fn what_only_the_endpoint_can_judge_passes() {
     assert!(request(r#"{"model":"","messages":[]}"#).parts.is_empty());
+    assert_eq!(request(r#"{"messages":[]}"#).model, "");
+    assert_eq!(request(r#"{"model":null,"messages":[]}"#).model, "");
     assert!(
         request(r#"{"model":"m","messages":[{},{"role":7,"content":5}],"tools":"x","n":-1}"#)
             .parts

@@ -107,7 +107,12 @@ impl From<Reason> for ByReason {
 fn word(api: Api) -> &'static str {
     match api {
         Api::OpenaiChat => "openai-chat",
+        Api::OpenaiResponses => "openai-responses",
+        Api::OpenaiCompletions => "openai-completions",
+        Api::OpenaiEmbeddings => "openai-embeddings",
         Api::AnthropicMessages => "anthropic-messages",
+        Api::AnthropicCountTokens => "anthropic-count-tokens",
+        Api::AnthropicBatches => "anthropic-batches",
         Api::GeminiGenerate => "gemini-generate",
         Api::GeminiEmbed => "gemini-embed",
         Api::GeminiCountTokens => "gemini-count-tokens",

@@ -184,7 +184,7 @@ async fn an_unread_route_is_refused_in_the_nearest_dialect() {
         (status, serde_json::from_str::<Value>(&body).unwrap()["type"].clone()),
         (403, "error".into())
     );
-    let (status, _, body) = scene.ask(post("/v1/embeddings", &headers[..1], "")).await;
+    let (status, _, body) = scene.ask(post("/v1/files", &headers[..1], "")).await;
     assert_eq!(status, 403);
     assert!(serde_json::from_str::<Value>(&body).unwrap()["error"]["message"].is_string());
 }

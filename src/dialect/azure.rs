@@ -1,0 +1,87 @@
+//! Azure's routes to OpenAI's models: the same bodies, other paths, and errors of its own.
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use super::{Api, Delta, Dialect, Malformed, Request, Worded, Wording, route, sse};
+
+/// A dialect of OpenAI's as Azure speaks it.
+#[derive(Debug)]
+pub(super) struct Azure<D>(pub(super) D);
+
+impl<D: Dialect> Dialect for Azure<D> {
+    fn api(&self) -> Api {
+        self.0.api()
+    }
+
+    fn speaks(&self, method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        // Azure's front door may look past the case of letters; nothing must slip by unread.
+        serves(path, headers)
+            && self.0.speaks(method, &route::canonical(path).to_ascii_lowercase(), headers)
+    }
+
+    fn read_request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        self.0.read_request(body)
+    }
+
+    /// A deployment stands for the model that a body does not name.
+    fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = self.0.read_request(body)?;
+        if request.model.is_empty() {
+            request.model = deployment(path).unwrap_or_default();
+        }
+        Ok(request)
+    }
+
+    fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed> {
+        self.0.read_answer(body)
+    }
+
+    fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
+        self.0.read_event(event)
+    }
+
+    fn refuse(&self, wording: &Wording<'_>) -> Worded {
+        refusal::refuse(wording)
+    }
+
+    /// The SDKs read Azure's streams as OpenAI's.
+    fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
+        self.0.break_stream(wording)
+    }
+}
+
+const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// Whether a path is Azure's: below a deployment, or below `/openai/` and asked for with Azure's own
+/// spelling of the key. Other hosts have an `/openai/` too; without that header they can't be told
+/// apart, and OpenAI's own words are read by the clients of all.
+pub(super) fn serves(path: &str, headers: &HeaderMap) -> bool {
+    let path = route::canonical(path);
+    position(&path, DEPLOYMENTS).is_some()
+        || (headers.contains_key("api-key") && position(&path, "/openai/").is_some())
+}
+
+/// The deployment that a path names. It stands for a model.
+fn deployment(path: &str) -> Option<Cow<'_, str>> {
+    let end = |path: &str| Some(position(path, DEPLOYMENTS)? + DEPLOYMENTS.len());
+    let name =
+        |path: &str, start: usize| path[start..].find('/').map(|length| start..start + length);
+    match route::canonical(path) {
+        Cow::Borrowed(path) => name(path, end(path)?).map(|range| path[range].into()),
+        Cow::Owned(path) => name(&path, end(&path)?).map(|range| path[range].to_owned().into()),
+    }
+}
+
+/// Where `part` is in `path`, whatever the case of letters. `part` is ASCII, so both ends of a match
+/// are character boundaries.
+fn position(path: &str, part: &str) -> Option<usize> {
+    let mut windows = path.as_bytes().windows(part.len());
+    windows.position(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+}
