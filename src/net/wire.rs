@@ -322,7 +322,8 @@ mod tests {
             client
         });
         wire.shutdown().await.unwrap();
-        let _still_open = sending.await.unwrap();
+        let sent = tokio::time::timeout(LINGER, sending).await.expect("nobody took it in");
+        let _still_open = sent.unwrap();
         assert_eq!(start.elapsed(), LINGER);
     }
 }

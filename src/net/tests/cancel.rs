@@ -75,3 +75,18 @@ async fn a_stream_that_falls_silent_is_cut_visibly() {
     assert!(!got.contains("\r\n0\r\n"), "{got:?}");
     cut_off(&mut served).await;
 }
+
+#[tokio::test]
+async fn a_request_given_up_while_it_is_written_is_not_written_on() {
+    let endpoint = listener().await;
+    let mut upstream = Endpoints::new(to(&endpoint)).unwrap().worker::<Incoming>();
+    let length = 16 << 20;
+    let body = Either::Left(Full::from(vec![b'x'; length]));
+    let request = Request::post("/").header("host", "a").body(body).unwrap();
+    let answer = tokio::spawn(upstream.call(request));
+    let mut served = accept(&endpoint).await;
+    head(&mut served).await;
+    nothing(std::future::pending::<()>()).await; // The socket's buffers are full now.
+    answer.abort();
+    assert!(to_end(&mut served).await.len() < length, "it was written to its end");
+}
