@@ -28,7 +28,7 @@ const SDKS: &[(&str, Client)] = &[
 ];
 
 /// The caller's family: from the user-agent, else from headers that only one family sends.
-pub(super) fn family(headers: &HeaderMap) -> Client {
+pub fn family(headers: &HeaderMap) -> Client {
     let agent = value(headers, USER_AGENT.as_str());
     let agent = agent[..agent.len().min(LOOKED_AT)].to_ascii_lowercase();
     let begins = |(beginning, _): &&(&str, Client)| agent.starts_with(beginning.as_bytes());

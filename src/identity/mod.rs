@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::KeyTexts;
+pub use self::client::family as client_family;
 pub use self::identifier::Identifier;
 pub use self::keyring::Keyring;
 pub use self::settings::{

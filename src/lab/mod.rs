@@ -8,6 +8,7 @@ pub mod rng;
 pub mod material;
 pub mod fleet;
 pub mod replay;
+pub mod history;
 
 #[cfg(feature = "proxy")]
 pub mod endpoint;

@@ -128,3 +128,24 @@ fn shipped_files_pass_their_own_check() {
         assert_eq!(run(&["check", file]).0, 0, "{file}");
     }
 }
+
+#[test]
+fn replay_tries_an_exchange_log_of_another_gateway() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, report) = (directory.path().join("log.jsonl"), directory.path().join("report.json"));
+    let line = |t: u32, label: &str| {
+        format!(
+            r#"{{"t":{t},"id":"{t}","account":"a","messages":[{{"role":"user","content":"hello"}}],"label":"{label}"}}"#
+        )
+    };
+    std::fs::write(&log, [line(1, "benign"), line(2, "campaign:x")].join("\n")).unwrap();
+    let (log, to) = (log.to_str().unwrap(), report.to_str().unwrap());
+    let (code, said, errors) = run(&["replay", log, "--report", to]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(said.contains("campaign:x"), "{said}");
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(report["sides"]["benign"]["served"], 1);
+    let (code, _, errors) = run(&["replay", "no-such-file"]);
+    assert!(code != 0 && errors.contains("no-such-file"), "{errors}");
+}

@@ -110,7 +110,10 @@ fn parse(text: &[u8], whole: bool) -> Result<Line, String> {
 
 /// Reads up to the next newline, keeping at most [`MAX_LINE`] bytes. None at the end of the log,
 /// false when the line was longer than what was kept.
-fn read_line(log: &mut impl BufRead, text: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
+pub(super) fn read_line(
+    log: &mut impl BufRead,
+    text: &mut Vec<u8>,
+) -> std::io::Result<Option<bool>> {
     text.clear();
     let (mut any, mut whole) = (false, true);
     loop {

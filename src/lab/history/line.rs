@@ -1,0 +1,195 @@
+//! One line of an exchange log, and the ask it stands for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderValue, Method};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::dialect::{self, Api, Delta, Kind, Usage};
+use crate::identity::{Caller, Keyring, Tag, client_family};
+use crate::signal::{self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
+use crate::time::Timestamp;
+
+/// A line as exporters write it. What is not there is not known; fields of other tools are ignored.
+///
+/// `label` and `truth` are read by the report alone: [`Line::ask`] and [`Line::end`], which make
+/// what the engine sees, take nothing from them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Line<'a> {
+    t: f64,
+    id: Cow<'a, str>,
+    #[serde(default = "unnamed")]
+    tenant: Cow<'a, str>,
+    pub(super) account: Cow<'a, str>,
+    #[serde(default)]
+    org: Option<Cow<'a, str>>,
+    #[serde(default)]
+    ip: Option<IpAddr>,
+    #[serde(default)]
+    user_agent: Option<Cow<'a, str>>,
+    #[serde(default)]
+    dialect: Option<Cow<'a, str>>,
+    #[serde(default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    params: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    end_user: Option<Cow<'a, str>>,
+    #[serde(default)]
+    system: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    tools: Option<&'a RawValue>,
+    #[serde(default)]
+    tools_digest: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    messages: Option<&'a RawValue>,
+    /// The last user turn, where the rest of the text is withheld.
+    #[serde(default)]
+    last: Option<Cow<'a, str>>,
+    #[serde(default)]
+    request_ids: Option<Vec<Cow<'a, str>>>,
+    #[serde(default)]
+    response_ids: Option<Vec<Cow<'a, str>>>,
+    #[serde(default)]
+    completion: Option<Cow<'a, str>>,
+    #[serde(default)]
+    in_tokens: Option<u32>,
+    #[serde(default)]
+    out_tokens: Option<u32>,
+    #[serde(default)]
+    latency_ms: Option<f64>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    pub(super) label: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) truth: Option<Truth<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Truth<'a> {
+    #[serde(default)]
+    pub(super) class: Option<Cow<'a, str>>,
+}
+
+fn unnamed() -> Cow<'static, str> {
+    "default".into()
+}
+
+impl Line<'_> {
+    pub(super) fn at(&self) -> Timestamp {
+        Timestamp::from_millis((self.t * 1000.0).max(0.0) as u64)
+    }
+
+    /// The ask this line stands for.
+    ///
+    /// # Errors
+    /// When the conversation can't be read.
+    pub(super) fn ask(&self, keyring: &Keyring) -> Result<Ask, String> {
+        let caller = Caller {
+            tenant: (&*self.tenant).into(),
+            account: keyring.account(&self.tenant, "log", self.account.as_bytes()),
+            org: self.org.as_ref().map(|org| keyring.tag("org", org.as_bytes())),
+            end_user: self.end_user.as_ref().map(|user| keyring.tag("user", user.as_bytes())),
+            egress: self.ip.map(|ip| keyring.egress(ip)).unwrap_or_default(),
+            client: client_family(&self.headers()),
+        };
+        let id = ExchangeId(keyring.tag("exchange", self.id.as_bytes()));
+        Ok(Ask { id, at: self.at(), caller, prompt: self.prompt(keyring)? })
+    }
+
+    fn prompt(&self, keyring: &Keyring) -> Result<Prompt, String> {
+        let body = self.body();
+        let chat = dialect::of(&Method::POST, "/v1/chat/completions", &HeaderMap::new());
+        let chat = chat.ok_or("no dialect reads chat completions")?;
+        let mut request = chat.read_request(body.as_bytes()).map_err(|why| why.to_string())?;
+        if let Some(ids) = &self.request_ids {
+            request.presented = ids.clone();
+        }
+        let mut prompt = signal::inspect(&request, self.api(), body.len(), keyring);
+        if let (Some(digest), Tag(0)) = (&self.tools_digest, prompt.tools) {
+            prompt.tools = keyring.tag("tools", digest.as_bytes());
+        }
+        prompt.tokens = self.in_tokens.unwrap_or(prompt.tokens);
+        Ok(prompt)
+    }
+
+    /// The request as a chat completion: the form in which the log's `messages` are written.
+    fn body(&self) -> String {
+        let mut fields: BTreeMap<&str, Value> = BTreeMap::new();
+        for (name, value) in self.params.iter().flatten() {
+            let name = if name == "effort" { "reasoning_effort" } else { name };
+            fields.insert(name, value.clone());
+        }
+        fields.insert("model", json!(self.model.as_deref().unwrap_or_default()));
+        fields.insert("stream", json!(self.stream.unwrap_or_default()));
+        fields.insert("messages", self.conversation());
+        if let Some(tools) = self.tools.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            fields.insert("tools", named(tools));
+        }
+        json!(fields).to_string()
+    }
+
+    fn conversation(&self) -> Value {
+        let said = self.messages.and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
+        let mut said = said.unwrap_or_else(|| {
+            self.last.iter().map(|last| json!({"role": "user", "content": last})).collect()
+        });
+        if let Some(system) = &self.system {
+            said.insert(0, json!({"role": "system", "content": system}));
+        }
+        Value::Array(said)
+    }
+
+    fn api(&self) -> Api {
+        match self.dialect.as_deref() {
+            Some("anthropic") => Api::AnthropicMessages,
+            Some("gemini") => Api::GeminiGenerate,
+            Some("bedrock") => Api::BedrockConverse,
+            _ => Api::OpenaiChat,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let agent = self.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok());
+        agent.into_iter().map(|agent| (http::header::USER_AGENT, agent)).collect()
+    }
+
+    /// The exchange as it ended, given that it was forwarded.
+    pub(super) fn end(&self, ask: Ask, keyring: &Keyring) -> Exchange {
+        let latency = self.latency_ms.unwrap_or_default().clamp(0.0, 3_600_000.0);
+        let ended = ask.at + std::time::Duration::from_millis(latency as u64);
+        let completion = self.answer(&ask.prompt, keyring);
+        let status = self.status.unwrap_or(200);
+        Exchange { ask, ended, ending: Ending::Complete, status, completion }
+    }
+
+    fn answer(&self, prompt: &Prompt, keyring: &Keyring) -> Completion {
+        let text = self.completion.as_deref().unwrap_or_default();
+        let usage = Usage { input: self.in_tokens, output: self.out_tokens, ..Usage::default() };
+        let mut answer = Answer::new(prompt, keyring.clone());
+        answer.take(&Delta {
+            pieces: vec![(Kind::Text, text.into())],
+            issued: self.response_ids.clone().unwrap_or_default(),
+            usage: Some(usage),
+            ..Delta::default()
+        });
+        answer.passed(text.len());
+        answer.finish()
+    }
+}
+
+/// Tools given by name alone become tools without parameters.
+fn named(tools: Vec<Value>) -> Value {
+    let tool = |tool: Value| match tool {
+        Value::String(name) => json!({"type": "function", "function": {"name": name}}),
+        other => other,
+    };
+    tools.into_iter().map(tool).collect()
+}
