@@ -9,7 +9,7 @@ use super::score::{Shown, Strengths};
 use crate::identity::Tag;
 use crate::policy::{Action, Held};
 use crate::signal::habits::MAX_KEYS;
-use crate::signal::{self, CATALOGUE, COUNT, Crowd, Exchange, Family, Habits, Statistics};
+use crate::signal::{self, CATALOGUE, COUNT, Crowd, Exchange, Family, Habits, Mode, Statistics};
 use crate::time::Timestamp;
 
 /// One account's memory, under its own lock. At most 1 KiB and a half, pace included.
@@ -67,8 +67,13 @@ impl Keys {
     }
 }
 
-/// Nats above which a family counts as speaking for an account.
-const SPEAKS: f32 = 0.5;
+/// Strength from which a signal, and so its family, counts as speaking for an account: what at most
+/// one honest account in ten shows, or one in a hundred where a single accident looks the same. A
+/// share, not nats: a crowd is judged by how many of its members are unusual, whatever weight one
+/// member's evidence has.
+fn speaks_from(family: Family) -> f32 {
+    if family == Family::L { 2.0 / 3.0 } else { 1.0 / 3.0 }
+}
 
 /// A score this much above the one it was granted at voids a clearance.
 const CLEARANCE_STEP: f32 = 2.0;
@@ -178,9 +183,12 @@ impl Account {
 }
 
 /// The families that speak, as bits.
-pub(super) fn fired(families: &[f32; Family::ALL.len()]) -> u8 {
-    let bit = |family: Family| u8::from(families[family.index()] > SPEAKS) << family.index();
-    Family::ALL.into_iter().map(bit).sum()
+pub(super) fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
+    let heard = CATALOGUE.iter().zip(signals.knobs()).zip(strengths);
+    let speaks = heard.filter(|((spec, (mode, _)), strength)| {
+        *mode == Mode::On && **strength >= speaks_from(spec.family)
+    });
+    speaks.fold(0, |bits, ((spec, _), _)| bits | 1 << spec.family.index())
 }
 
 /// The families of a set of bits.

@@ -15,7 +15,7 @@ const FAMILIES: usize = Family::ALL.len();
 
 /// Share of honest accounts for whom each family speaks, before the deployment's own are counted:
 /// C B P N T L S X. Behaviour is common among the innocent; linkage is not.
-const PRIOR_RATES: [f32; FAMILIES] = [0.05, 0.15, 0.02, 0.05, 0.10, 0.001, 0.02, 0.005];
+const PRIOR_RATES: [f32; FAMILIES] = [0.10, 0.15, 0.05, 0.10, 0.15, 0.01, 0.05, 0.01];
 
 /// The prior counts as this many accounts.
 const PRIOR_ACCOUNTS: f32 = 500.0;

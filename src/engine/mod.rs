@@ -155,7 +155,7 @@ impl Engine {
     }
 
     fn take_in(&self, rules: &Rules, exchange: &Exchange, account: &mut Account) {
-        let Rules { settings, policies } = rules;
+        let settings = &rules.settings;
         let now = exchange.ended;
         if account.settle(exchange, settings.established_after_days, &self.fleet.cohorts) {
             self.fleet.settled(account);
@@ -169,9 +169,7 @@ impl Engine {
         let learnt = signal::learn(&settings.signals, &ended, &mut account.memory, memory);
         account.show(now, &learnt, &self.fleet.cohorts);
         let strengths = account.strengths(now, &[None; signal::COUNT], &self.fleet.cohorts);
-        let policy = policies.of(&exchange.ask.caller.tenant);
-        let sum = score::sum(&strengths, &settings.signals, &settings.caps, policy);
-        self.fleet.speak(account, account::fired(&sum.families), &settings.group);
+        self.fleet.speak(account, account::fired(&strengths, &settings.signals), &settings.group);
     }
 
     /// Forgets what has expired and weighs crowds anew. Call once a second of event time.
