@@ -95,9 +95,10 @@ fn table(report: &Report) -> String {
         "label", "offered", "served", "shaped", "throttled", "challenged", "dropped", "leakage"
     );
     for (label, side) in &report.sides {
-        let first = side.first_enforced.map_or("never".to_owned(), |(exchanges, hours)| {
-            format!("after {exchanges} exchanges, {hours:.1} h")
-        });
+        let first = side.first_enforced.map_or_else(
+            || "never".to_owned(),
+            |(exchanges, hours)| format!("after {exchanges} exchanges, {hours:.1} h"),
+        );
         let _ = writeln!(
             text,
             "{label:24} {:>9} {:>9} {:>7} {:>9} {:>10} {:>9} {:>8.2}%  {first}",
