@@ -3,6 +3,7 @@
 mod balance;
 mod body;
 mod connect;
+mod key;
 mod pool;
 mod settings;
 
@@ -12,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
@@ -26,6 +28,7 @@ use tokio::time::timeout;
 use self::balance::Balance;
 pub use self::body::{BodyError, Sent, UpstreamBody};
 use self::connect::Connector;
+pub use self::key::{BadKey, Key, KeyHeader, KeySource, Secret};
 use self::pool::{Lease, Pool};
 pub use self::settings::{Deadlines, Endpoint, NotAnEndpoint, Settings, Url};
 use super::app::BoxError;
@@ -43,7 +46,11 @@ const STALE_TRIES: usize = 1;
 pub struct Endpoints {
     settings: Arc<Settings>,
     tls: Option<Arc<rustls::ClientConfig>>,
+    keys: Keys,
 }
+
+/// By endpoint, in the order of the settings.
+type Keys = Arc<[ArcSwapOption<Key>]>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoEndpoints {
@@ -51,6 +58,8 @@ pub enum NoEndpoints {
     None,
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Key(#[from] BadKey),
 }
 
 /// One worker's way to the endpoints. Cheap to clone; clones share connections.
@@ -69,6 +78,7 @@ pub type Pooled<B> = Sent<Outbound<B>>;
 struct Shared<B> {
     settings: Arc<Settings>,
     endpoints: Balance<Arc<Pool<B>>>,
+    keys: Keys,
     tenants: RapidHashMap<String, Arc<Pool<B>>>,
 }
 
@@ -79,7 +89,7 @@ struct Wanted {
 }
 
 impl Endpoints {
-    /// Reads `ca_file`, or the system's roots where an endpoint speaks TLS.
+    /// Reads the keys, and `ca_file`, or the system's roots where an endpoint speaks TLS.
     pub fn new(settings: Settings) -> Result<Self, NoEndpoints> {
         if settings.endpoints.is_empty() {
             return Err(NoEndpoints::None);
@@ -88,7 +98,20 @@ impl Endpoints {
         let secure = urls.any(|url| url.tls) || settings.tenants.values().any(|url| url.tls);
         let ca_file = settings.ca_file.as_deref();
         let tls = secure.then(|| tls::client(ca_file, settings.h2)).transpose()?;
-        Ok(Self { settings: Arc::new(settings), tls })
+        let keys = settings.keys()?.into_iter().map(|key| ArcSwapOption::new(key.map(Arc::new)));
+        let keys = keys.collect();
+        Ok(Self { settings: Arc::new(settings), tls, keys })
+    }
+
+    /// Other keys from the next exchange on, on all workers. `keys` are those of `settings`; an
+    /// endpoint that is another one there keeps its key: one provider's never goes to the next.
+    pub fn rekey(&self, settings: &Settings, keys: Vec<Option<Key>>) {
+        let same = self.settings.endpoints.iter().zip(&settings.endpoints);
+        for (index, ((old, new), key)) in same.zip(keys).enumerate() {
+            if old.url == new.url {
+                self.keys[index].store(key.map(Arc::new));
+            }
+        }
     }
 
     /// An upstream with connections of its own.
@@ -105,6 +128,7 @@ impl Endpoints {
         let tenants = self.settings.tenants.iter();
         let shared = Arc::new(Shared {
             settings: Arc::clone(&self.settings),
+            keys: Arc::clone(&self.keys),
             endpoints: Balance::new(endpoints.map(|one| (pool(&one.url), one.weight))),
             tenants: tenants.map(|(name, url)| (name.clone(), pool(url))).collect(),
         });
@@ -165,7 +189,7 @@ where
     /// Sends to the first endpoint that can be reached.
     async fn exchange(
         &self,
-        request: Request<Sent<B>>,
+        mut request: Request<Sent<B>>,
         wanted: &Wanted,
         tenant: Option<&str>,
     ) -> Result<(Lease<Sent<B>>, Response<Incoming>), UpstreamError> {
@@ -177,7 +201,14 @@ where
         for choice in self.endpoints.order() {
             let pool = self.endpoints.get(choice);
             match pool.lease(false).await {
-                Ok(lease) => return self.send(pool, lease, request, wanted).await,
+                Ok(lease) => {
+                    let Some(key) = self.keys[choice].load_full() else {
+                        return self.send(pool, lease, request, wanted).await;
+                    };
+                    key.swap_into(request.headers_mut());
+                    let wanted = wanted.without_keys()?;
+                    return self.send(pool, lease, request, &wanted).await;
+                }
                 Err(error) => {
                     self.endpoints.failed(choice);
                     last = Some(error);
@@ -223,6 +254,12 @@ impl Wanted {
         let target = request.uri().path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         Self { target, host: request.headers().get(HOST).cloned() }
+    }
+
+    fn without_keys(&self) -> Result<Self, UpstreamError> {
+        let target = key::without_keys(&self.target);
+        let target = target.ok_or_else(|| UpstreamError::Broken("no target is left".to_owned()))?;
+        Ok(Self { target, host: self.host.clone() })
     }
 
     /// Addresses the request to an endpoint. May be called again for another connection.

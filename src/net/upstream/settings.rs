@@ -10,6 +10,8 @@ use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::key::{BadKey, Key, KeySource};
+
 /// The inference endpoints, and how long they may take.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +48,9 @@ pub struct Endpoint {
     /// Its share relative to the others'. 0 keeps it for when all others can't be reached.
     #[serde(default = "one")]
     pub weight: u32,
+    /// The provider's key, sent in place of the client's, which never gets there. Without one, the
+    /// client's own is passed on.
+    pub key: Option<KeySource>,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -76,6 +81,29 @@ pub struct Url {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("`{0}` is not an endpoint: http://host[:port][/base] or https://… is expected")]
 pub struct NotAnEndpoint(String);
+
+impl Settings {
+    /// Each endpoint's key as it is now. Blocks on the disk.
+    pub fn keys(&self) -> Result<Vec<Option<Key>>, BadKey> {
+        let load = |endpoint: &Endpoint| endpoint.key.as_ref().map(KeySource::load).transpose();
+        self.endpoints.iter().map(load).collect()
+    }
+
+    /// These settings without what can change while the process runs.
+    pub fn fixed(&self) -> Self {
+        let mut fixed = self.clone();
+        for endpoint in &mut fixed.endpoints {
+            endpoint.key = None;
+        }
+        fixed
+    }
+}
+
+impl From<Url> for Endpoint {
+    fn from(url: Url) -> Self {
+        Self { url, weight: 1, key: None }
+    }
+}
 
 impl Default for Settings {
     fn default() -> Self {
