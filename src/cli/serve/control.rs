@@ -65,11 +65,13 @@ impl Control {
         let _hangup = signal(SignalKind::hangup())?;
         state.serving();
         let to_apply = Arc::clone(&shared);
+        let ticked = endpoints.clone();
         let apply = move |changed: &Changed| {
             apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)
         };
         let following = follow(&shared, watched, done.clone(), apply);
-        tokio::try_join!(tick(&shared, &done), following, obey(&mut ends, &stop, &state, &done))?;
+        let ticking = tick(&shared, &ticked, &done);
+        tokio::try_join!(ticking, following, obey(&mut ends, &stop, &state, &done))?;
         Ok(())
     }
 }
@@ -88,13 +90,20 @@ impl Running {
 }
 
 /// Lets the engine forget, once a second.
-async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
+async fn tick(
+    shared: &Shared,
+    endpoints: &Endpoints,
+    done: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = done.cancelled() => return Ok(()),
-            _ = seconds.tick() => second(shared),
+            _ = seconds.tick() => {
+                second(shared);
+                shared.telemetry.metrics.endpoints(endpoints.up());
+            }
         }
     }
 }

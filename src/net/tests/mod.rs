@@ -4,6 +4,7 @@ mod arrival;
 mod cancel;
 mod drain;
 mod forward;
+mod health;
 mod keys;
 mod http2;
 mod secure;

@@ -3,6 +3,7 @@
 mod balance;
 mod body;
 mod connect;
+mod health;
 mod key;
 mod pool;
 mod settings;
@@ -28,6 +29,8 @@ use tokio::time::timeout;
 use self::balance::Balance;
 pub use self::body::{BodyError, Sent, UpstreamBody};
 use self::connect::Connector;
+use self::health::Health;
+pub use self::health::HealthSettings;
 pub use self::key::{BadKey, Key, KeyHeader, KeySource, Secret};
 use self::pool::{Lease, Pool};
 pub use self::settings::{Deadlines, Endpoint, NotAnEndpoint, Settings, Url};
@@ -47,6 +50,7 @@ pub struct Endpoints {
     settings: Arc<Settings>,
     tls: Option<Arc<rustls::ClientConfig>>,
     keys: Keys,
+    healths: Arc<[Health]>,
 }
 
 /// By endpoint, in the order of the settings.
@@ -100,7 +104,14 @@ impl Endpoints {
         let tls = secure.then(|| tls::client(ca_file, settings.h2)).transpose()?;
         let keys = settings.keys()?.into_iter().map(|key| ArcSwapOption::new(key.map(Arc::new)));
         let keys = keys.collect();
-        Ok(Self { settings: Arc::new(settings), tls, keys })
+        let healths =
+            settings.endpoints.iter().map(|_| Health::new(settings.health.clone())).collect();
+        Ok(Self { settings: Arc::new(settings), tls, keys, healths })
+    }
+
+    /// Of each endpoint, in the order of the settings, whether it takes its share of the load.
+    pub fn up(&self) -> impl Iterator<Item = bool> {
+        self.healths.iter().map(|health| !health.is_out())
     }
 
     /// Other keys from the next exchange on, on all workers. `keys` are those of `settings`; an
@@ -129,7 +140,10 @@ impl Endpoints {
         let shared = Arc::new(Shared {
             settings: Arc::clone(&self.settings),
             keys: Arc::clone(&self.keys),
-            endpoints: Balance::new(endpoints.map(|one| (pool(&one.url), one.weight))),
+            endpoints: Balance::new(
+                endpoints.map(|one| (pool(&one.url), one.weight)),
+                Arc::clone(&self.healths),
+            ),
             tenants: tenants.map(|(name, url)| (name.clone(), pool(url))).collect(),
         });
         Upstream { shared, body: PhantomData }
@@ -202,20 +216,36 @@ where
             let pool = self.endpoints.get(choice);
             match pool.lease(false).await {
                 Ok(lease) => {
-                    let Some(key) = self.keys[choice].load_full() else {
-                        return self.send(pool, lease, request, wanted).await;
-                    };
-                    key.swap_into(request.headers_mut());
-                    let wanted = wanted.without_keys()?;
-                    return self.send(pool, lease, request, &wanted).await;
+                    let keyed;
+                    let mut wanted = wanted;
+                    if let Some(key) = self.keys[choice].load_full() {
+                        key.swap_into(request.headers_mut());
+                        keyed = wanted.without_keys()?;
+                        wanted = &keyed;
+                    }
+                    let sent = self.send(pool, lease, request, wanted).await;
+                    self.note(choice, sent.as_ref().map(|(_, response)| response.status()));
+                    return sent;
                 }
                 Err(error) => {
-                    self.endpoints.failed(choice);
+                    self.note(choice, Err(&error));
                     last = Some(error);
                 }
             }
         }
         Err(last.unwrap_or(UpstreamError::Overloaded))
+    }
+
+    /// Neither a client's broken body nor our own bounds speak against an endpoint.
+    fn note(&self, choice: usize, outcome: Result<StatusCode, &UpstreamError>) {
+        let health = self.endpoints.health(choice);
+        match outcome {
+            Ok(status) if !status.is_server_error() => health.answered(),
+            Ok(_) | Err(UpstreamError::Unreachable(_) | UpstreamError::Broken(_)) => {
+                health.failed();
+            }
+            Err(_) => {}
+        }
     }
 
     /// Sends a request, again only if a connection that had served before turns out closed before

@@ -10,6 +10,7 @@ use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthSettings;
 use super::key::{BadKey, Key, KeySource};
 
 /// The inference endpoints, and how long they may take.
@@ -37,6 +38,7 @@ pub struct Settings {
     /// Bytes buffered per direction of a connection; at least 8192.
     pub max_buf_bytes: usize,
     pub deadlines: Deadlines,
+    pub health: HealthSettings,
 }
 
 /// One endpoint and its share of the load.
@@ -118,6 +120,7 @@ impl Default for Settings {
             h2_streams_per_connection: 100,
             max_buf_bytes: 16 << 10,
             deadlines: Deadlines::default(),
+            health: HealthSettings::default(),
         }
     }
 }
