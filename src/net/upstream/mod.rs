@@ -93,7 +93,7 @@ struct Wanted {
 }
 
 impl Endpoints {
-    /// Reads the keys, and `ca_file`, or the system's roots where an endpoint speaks TLS.
+    /// Reads the keys, and `client_tls` and `ca_file`, or the system's roots where an endpoint speaks TLS.
     pub fn new(settings: Settings) -> Result<Self, NoEndpoints> {
         if settings.endpoints.is_empty() {
             return Err(NoEndpoints::None);
@@ -101,7 +101,8 @@ impl Endpoints {
         let mut urls = settings.endpoints.iter().map(|endpoint| &endpoint.url);
         let secure = urls.any(|url| url.tls) || settings.tenants.values().any(|url| url.tls);
         let ca_file = settings.ca_file.as_deref();
-        let tls = secure.then(|| tls::client(ca_file, settings.h2)).transpose()?;
+        let own = settings.client_tls.as_ref();
+        let tls = secure.then(|| tls::client(ca_file, own, settings.h2)).transpose()?;
         let keys = settings.keys()?.into_iter().map(|key| ArcSwapOption::new(key.map(Arc::new)));
         let keys = keys.collect();
         let healths =

@@ -10,6 +10,7 @@ use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::settings::Tls;
 use super::health::HealthSettings;
 use super::key::{BadKey, Key, KeySource};
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub h2: bool,
     /// PEM roots the endpoints' certificates are checked against, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The certificate and key shown to endpoints that ask for one.
+    pub client_tls: Option<Tls>,
     /// Pass the client's Host on instead of the endpoint's own.
     pub preserve_host: bool,
     /// Idle HTTP/1.1 connections kept per endpoint and worker.
@@ -114,6 +117,7 @@ impl Default for Settings {
             tenants: BTreeMap::new(),
             h2: false,
             ca_file: None,
+            client_tls: None,
             preserve_host: false,
             max_idle: 256,
             max_connections: 10_000,
