@@ -20,7 +20,7 @@ use super::key::{BadKey, Key, KeySource};
 pub struct Settings {
     /// Endpoints that share the load by weight. One that can't be reached is passed over.
     pub endpoints: Vec<Endpoint>,
-    /// Tenants with an endpoint of their own, by name.
+    /// Tenants with an endpoint of their own, by name. Their clients' keys are passed on.
     #[schemars(with = "BTreeMap<String, String>")]
     pub tenants: BTreeMap<String, Url>,
     /// Speak HTTP/2: by ALPN over TLS, with prior knowledge over plain TCP.
