@@ -25,6 +25,12 @@ fn described(config: &Config) -> String {
         if endpoints.is_empty() { "given by --upstream".into() } else { joined(&endpoints) };
     let listen: Vec<_> = config.net().listen.iter().map(ToString::to_string).collect();
     row(&mut text, 0, "upstream", &upstream);
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.key.is_some()) {
+        row(&mut text, 0, "key of our own for", &endpoint.url.to_string());
+    }
+    if let Some(files) = config.forward().client_tls {
+        row(&mut text, 0, "shown to them", &files.cert_file.display().to_string());
+    }
     row(&mut text, 0, "listen", &listen.join(", "));
     row(&mut text, 0, "admin", &config.telemetry().admin.listen.to_string());
     let policies = Policies::from(&config.policy());

@@ -49,7 +49,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
     let telemetry = Arc::clone(&shared.telemetry);
-    let stack = (GuardLayer::new(Arc::clone(&shared)), endpoints);
+    let stack = (GuardLayer::new(Arc::clone(&shared)), endpoints.clone());
     let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
     let admin_address = admin.local_addr().context("can't tell the admin address")?;
     greet(server.local_addr(), admin_address, &config)?;
@@ -60,6 +60,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let control = Control {
         shared: Arc::clone(&shared),
         certificates: server.certificates(),
+        endpoints,
         watched,
         state,
         stop: stop.clone(),
@@ -133,6 +134,7 @@ fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
     Endpoints::new(config.forward()).map_err(|why| match why {
         NoEndpoints::None => Failure::Mistakes(NO_UPSTREAM.into()),
         NoEndpoints::Tls(why) => Failure::Mistakes(why.to_string()),
+        NoEndpoints::Key(why) => Failure::Mistakes(why.to_string()),
     })
 }
 

@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mis
     found.extend(policy(config, tree, now));
     found.extend(ranges(tree));
     found.extend(identity(config, tree));
+    found.extend(keys(config, tree));
     found.extend(unselectable(config, tree));
     found
 }
@@ -71,6 +72,12 @@ fn identity(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
         Identifier::with_keys(&config.identity, keyring, &texts).map_err(|why| why.to_string())
     });
     made.err().map(|why| Mistake::new(tree.span(&["identity"]), why))
+}
+
+/// The providers' keys, as far as they can be told now.
+fn keys(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
+    let why = config.forward.keys().err()?;
+    Some(Mistake::new(tree.span(&["forward", "endpoints"]), why.to_string()))
 }
 
 fn policy(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mistake> {

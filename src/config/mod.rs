@@ -85,7 +85,7 @@ impl Config {
     pub fn forward(&self) -> upstream::Settings {
         let mut forward = self.forward.clone();
         if let Some(url) = self.upstream.clone() {
-            forward.endpoints = vec![Endpoint { url, weight: 1 }];
+            forward.endpoints = vec![Endpoint::from(url)];
         }
         forward
     }

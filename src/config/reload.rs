@@ -170,7 +170,7 @@ fn report(changed: &Changed) {
 /// Sockets, workers, the secret and the log's writers are made once, at start.
 fn at_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changes = [
-        ("forward", old.forward() != new.forward()),
+        ("forward", old.forward().fixed() != new.forward().fixed()),
         ("secret_file", old.secret_file != new.secret_file),
         ("net", old.net() != new.net()),
         ("telemetry", old.telemetry() != new.telemetry()),

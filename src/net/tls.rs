@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -59,15 +59,26 @@ pub(super) fn server(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig
     Ok(Arc::new(config))
 }
 
-/// For endpoints: checked against `ca_file` where given, else against the system's roots.
-pub(super) fn client(ca_file: Option<&Path>, h2: bool) -> Result<Arc<ClientConfig>, TlsError> {
+/// For endpoints: checked against `ca_file` where given, else against the system's roots. `own` is
+/// the certificate shown to those that ask for one.
+pub(super) fn client(
+    ca_file: Option<&Path>,
+    own: Option<&Tls>,
+    h2: bool,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider());
     let builder = builder.with_safe_default_protocol_versions()?;
     let builder = match ca_file {
         Some(path) => builder.with_root_certificates(roots(path)?),
         None => builder.with_platform_verifier()?,
     };
-    let mut config = builder.with_no_client_auth();
+    let mut config = match own {
+        // Refuses a key that isn't the certificate's.
+        Some(files) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(read(files)?)))
+        }
+        None => builder.with_no_client_auth(),
+    };
     if h2 {
         config.alpn_protocols.push(b"h2".to_vec());
     }

@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use self::labels::{
-    ByApi, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, ByStage, ByTokens,
+    ByApi, ByDirection, ByEnding, ByEndpoint, ByOutcome, ByReason, BySignal, ByStage, ByTokens,
 };
 use self::tenants::Tenants;
 use crate::dialect::{Api, Reason};
@@ -42,6 +42,7 @@ pub struct Metrics {
     reloads: [Counter; 2],
     accounts: Gauge,
     crowds: Gauge,
+    endpoints: Family<ByEndpoint, Gauge>,
     log: LogCounters,
 }
 
@@ -175,6 +176,13 @@ impl Metrics {
         self.crowds.set(i64::try_from(weighed).unwrap_or(i64::MAX));
     }
 
+    /// Of each endpoint, in the order of the file, whether it takes its share of the load.
+    pub fn endpoints(&self, up: impl Iterator<Item = bool>) {
+        for (endpoint, up) in (0..).zip(up) {
+            self.endpoints.get_or_create(&ByEndpoint { endpoint }).set(up.into());
+        }
+    }
+
     /// Everything in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(16 << 10);
@@ -215,6 +223,11 @@ impl Default for Metrics {
             reloads: reloads(into),
             accounts: add(into, "accounts", "Accounts remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),
+            endpoints: add(
+                into,
+                "endpoint_up",
+                "Whether an endpoint takes its share, by its place in the file, from 0",
+            ),
             log: log(into),
             registry,
         }

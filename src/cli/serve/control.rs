@@ -13,6 +13,7 @@ use anyhow::Context;
 use stillguard::config::{self, Changed, Config, Reload};
 use stillguard::guard::Shared;
 use stillguard::net::Certificates;
+use stillguard::net::upstream::Endpoints;
 use stillguard::policy::Policies;
 use stillguard::telemetry::{self, AdminState, FailOpen};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Control {
     pub(super) shared: Arc<Shared>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) endpoints: Endpoints,
     /// The file, and what it said when it was read: without the command line's words.
     pub(super) watched: Option<(PathBuf, Config)>,
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
@@ -57,16 +59,19 @@ impl Control {
     }
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, certificates, watched, stop, state } = self;
+        let Self { shared, certificates, endpoints, watched, stop, state } = self;
         // From here on none of them ends the process; only then may anybody be told it is ready.
         let mut ends = Ends::new()?;
         let _hangup = signal(SignalKind::hangup())?;
         state.serving();
         let to_apply = Arc::clone(&shared);
-        let apply =
-            move |changed: &Changed| apply(&to_apply, certificates.as_deref(), &changed.config);
+        let ticked = endpoints.clone();
+        let apply = move |changed: &Changed| {
+            apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)
+        };
         let following = follow(&shared, watched, done.clone(), apply);
-        tokio::try_join!(tick(&shared, &done), following, obey(&mut ends, &stop, &state, &done))?;
+        let ticking = tick(&shared, &ticked, &done);
+        tokio::try_join!(ticking, following, obey(&mut ends, &stop, &state, &done))?;
         Ok(())
     }
 }
@@ -85,13 +90,20 @@ impl Running {
 }
 
 /// Lets the engine forget, once a second.
-async fn tick(shared: &Shared, done: &CancellationToken) -> anyhow::Result<()> {
+async fn tick(
+    shared: &Shared,
+    endpoints: &Endpoints,
+    done: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = done.cancelled() => return Ok(()),
-            _ = seconds.tick() => second(shared),
+            _ = seconds.tick() => {
+                second(shared);
+                shared.telemetry.metrics.endpoints(endpoints.up());
+            }
         }
     }
 }
@@ -134,12 +146,16 @@ async fn ignore_hangups(done: CancellationToken) -> anyhow::Result<()> {
 fn apply(
     shared: &Shared,
     certificates: Option<&Certificates>,
+    endpoints: &Endpoints,
     config: &Config,
 ) -> Result<(), String> {
     let identifier = super::identifier(config, &shared.keyring)?;
+    let forward = config.forward();
+    let keys = forward.keys().map_err(|why| why.to_string())?;
     if let Some((certificates, files)) = certificates.zip(config.net.tls.as_ref()) {
         certificates.reload(files).map_err(|why| why.to_string())?;
     }
+    endpoints.rekey(&forward, keys);
     shared.identifier.store(Arc::new(identifier));
     shared.settings.store(Arc::new(config.guard.clone()));
     shared.telemetry.metrics.tenants(&super::tenants(config));

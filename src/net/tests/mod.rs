@@ -4,6 +4,8 @@ mod arrival;
 mod cancel;
 mod drain;
 mod forward;
+mod health;
+mod keys;
 mod http2;
 mod secure;
 mod websocket;
@@ -154,7 +156,7 @@ fn to(endpoint: &TcpListener) -> upstream::Settings {
 }
 
 fn to_url(url: &str) -> upstream::Settings {
-    let endpoint = Endpoint { url: url.to_owned().try_into().unwrap(), weight: 1 };
+    let endpoint = Endpoint::from(upstream::Url::try_from(url.to_owned()).unwrap());
     upstream::Settings { endpoints: vec![endpoint], ..Default::default() }
 }
 

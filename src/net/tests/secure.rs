@@ -1,5 +1,6 @@
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -109,4 +110,38 @@ async fn a_handshake_that_hangs_is_cut() {
     settings.deadlines.tls_handshake_ms = 50;
     let proxy = Proxy::start(settings, to(&endpoint));
     assert_eq!(proxy.ask(b"\x16\x03\x01").await, "");
+}
+
+#[tokio::test]
+async fn an_endpoint_may_ask_for_a_certificate_of_ours() {
+    let (ours, theirs) = (Identity::new(), Identity::new());
+    let mut roots = RootCertStore::empty();
+    roots.add(ours.der.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let asks = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_client_cert_verifier(asks.build().unwrap());
+    let certificates = Certificates::load(&theirs.files()).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(builder.with_cert_resolver(certificates)));
+    let endpoint = listener().await;
+    let without = upstream::Settings {
+        ca_file: Some(theirs.files().cert_file),
+        ..to_url(&format!("https://{}", endpoint.local_addr().unwrap()))
+    };
+    let with = upstream::Settings { client_tls: Some(ours.files()), ..without.clone() };
+    for (settings, welcome) in [(with, true), (without, false)] {
+        let proxy = Proxy::start(loopback(), settings);
+        let mut client = proxy.client().await;
+        client.write_all(POST).await.unwrap();
+        let accepted = within(acceptor.accept(accept(&endpoint).await)).await;
+        assert_eq!(accepted.is_ok(), welcome);
+        if let Ok(mut served) = accepted {
+            until(&mut served, "{}").await;
+        }
+    }
+    let strangers = Tls { key_file: theirs.files().key_file, ..ours.files() };
+    let settings = upstream::Settings { client_tls: Some(strangers), ..to_url("https://a") };
+    let ca_file = Some(theirs.files().cert_file);
+    assert!(Endpoints::new(upstream::Settings { ca_file, ..settings }).is_err());
 }

@@ -1,12 +1,8 @@
-//! Which endpoint next: shares by weight, smoothly spread, those that just failed last.
+//! Which endpoint next: shares by weight, smoothly spread, those that are out last.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
-
-/// How long an endpoint that could not be reached is asked last.
-const REST: Duration = Duration::from_secs(2);
+use super::health::Health;
 
 /// Smooth weighted round robin, as nginx made it known: each turn adds every weight to its
 /// endpoint's credit; the richest is chosen and pays the sum of all weights.
@@ -14,20 +10,21 @@ const REST: Duration = Duration::from_secs(2);
 pub(super) struct Balance<T> {
     choices: Vec<T>,
     shares: Mutex<Vec<Share>>,
+    healths: Arc<[Health]>,
 }
 
 #[derive(Debug)]
 struct Share {
     weight: i64,
     credit: i64,
-    rests_until: Option<Instant>,
 }
 
 impl<T> Balance<T> {
-    pub(super) fn new(weighted: impl Iterator<Item = (T, u32)>) -> Self {
-        let share = |weight: u32| Share { weight: weight.into(), credit: 0, rests_until: None };
+    /// `healths` has one for each choice.
+    pub(super) fn new(weighted: impl Iterator<Item = (T, u32)>, healths: Arc<[Health]>) -> Self {
+        let share = |weight: u32| Share { weight: weight.into(), credit: 0 };
         let (choices, shares) = weighted.map(|(choice, weight)| (choice, share(weight))).unzip();
-        Self { choices, shares: Mutex::new(shares) }
+        Self { choices, shares: Mutex::new(shares), healths }
     }
 
     pub(super) fn get(&self, choice: usize) -> &T {
@@ -39,7 +36,7 @@ impl<T> Balance<T> {
         if self.choices.len() == 1 {
             return vec![0];
         }
-        let now = Instant::now();
+        let out: Vec<_> = self.healths.iter().map(Health::is_out).collect();
         let mut shares = self.shares();
         let sum: i64 = shares.iter().map(|share| share.weight).sum();
         for share in shares.iter_mut() {
@@ -48,8 +45,7 @@ impl<T> Balance<T> {
         let mut order: Vec<_> = (0..shares.len()).collect();
         order.sort_by_key(|&choice| {
             let share = &shares[choice];
-            let rests = share.rests_until.is_some_and(|until| until > now);
-            (rests, share.weight == 0, std::cmp::Reverse(share.credit))
+            (out[choice], share.weight == 0, std::cmp::Reverse(share.credit))
         });
         if let Some(&first) = order.first() {
             shares[first].credit -= sum;
@@ -57,8 +53,8 @@ impl<T> Balance<T> {
         order
     }
 
-    pub(super) fn failed(&self, choice: usize) {
-        self.shares()[choice].rests_until = Some(Instant::now() + REST);
+    pub(super) fn health(&self, choice: usize) -> &Health {
+        &self.healths[choice]
     }
 
     /// A panic elsewhere leaves at worst a turn miscounted.
@@ -69,7 +65,16 @@ impl<T> Balance<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::health::HealthSettings;
     use super::*;
+
+    fn balance<const N: usize>(weighted: [(char, u32); N]) -> Balance<char> {
+        let settings = HealthSettings { failures: 1, ..HealthSettings::default() };
+        let healths = weighted.iter().map(|_| Health::new(settings.clone())).collect();
+        Balance::new(weighted.into_iter(), healths)
+    }
 
     fn turns(balance: &Balance<char>, count: usize) -> String {
         (0..count).map(|_| *balance.get(balance.order()[0])).collect()
@@ -77,7 +82,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn shares_follow_weights_without_bursts() {
-        let balance = Balance::new([('a', 4), ('b', 1), ('c', 1)].into_iter());
+        let balance = balance([('a', 4), ('b', 1), ('c', 1)]);
         let turns = turns(&balance, 12);
         assert_eq!(turns.matches('a').count(), 8);
         assert_eq!(turns.matches('b').count(), 2);
@@ -86,12 +91,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_failed_rests_and_comes_back() {
-        let balance = Balance::new([('a', 1), ('b', 1), ('z', 0)].into_iter());
-        balance.failed(0);
+        let balance = balance([('a', 1), ('b', 1), ('z', 0)]);
+        balance.health(0).failed();
         assert_eq!(turns(&balance, 3), "bbb");
-        balance.failed(1);
+        balance.health(1).failed();
         assert_eq!(turns(&balance, 2), "zz");
-        tokio::time::advance(REST).await;
+        balance.health(2).failed();
+        assert_eq!(balance.order().len(), 3, "when all are out, all are tried");
+        tokio::time::advance(Duration::from_secs(2)).await;
         let back = turns(&balance, 8);
         assert!(back.contains('a') && back.contains('b') && !back.contains('z'), "{back}");
     }

@@ -3,6 +3,8 @@
 mod balance;
 mod body;
 mod connect;
+mod health;
+mod key;
 mod pool;
 mod settings;
 
@@ -12,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
@@ -26,6 +29,9 @@ use tokio::time::timeout;
 use self::balance::Balance;
 pub use self::body::{BodyError, Sent, UpstreamBody};
 use self::connect::Connector;
+use self::health::Health;
+pub use self::health::HealthSettings;
+pub use self::key::{BadKey, Key, KeyHeader, KeySource, Secret};
 use self::pool::{Lease, Pool};
 pub use self::settings::{Deadlines, Endpoint, NotAnEndpoint, Settings, Url};
 use super::app::BoxError;
@@ -43,7 +49,12 @@ const STALE_TRIES: usize = 1;
 pub struct Endpoints {
     settings: Arc<Settings>,
     tls: Option<Arc<rustls::ClientConfig>>,
+    keys: Keys,
+    healths: Arc<[Health]>,
 }
+
+/// By endpoint, in the order of the settings.
+type Keys = Arc<[ArcSwapOption<Key>]>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoEndpoints {
@@ -51,6 +62,8 @@ pub enum NoEndpoints {
     None,
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Key(#[from] BadKey),
 }
 
 /// One worker's way to the endpoints. Cheap to clone; clones share connections.
@@ -69,6 +82,7 @@ pub type Pooled<B> = Sent<Outbound<B>>;
 struct Shared<B> {
     settings: Arc<Settings>,
     endpoints: Balance<Arc<Pool<B>>>,
+    keys: Keys,
     tenants: RapidHashMap<String, Arc<Pool<B>>>,
 }
 
@@ -79,7 +93,7 @@ struct Wanted {
 }
 
 impl Endpoints {
-    /// Reads `ca_file`, or the system's roots where an endpoint speaks TLS.
+    /// Reads the keys, and `client_tls` and `ca_file`, or the system's roots where an endpoint speaks TLS.
     pub fn new(settings: Settings) -> Result<Self, NoEndpoints> {
         if settings.endpoints.is_empty() {
             return Err(NoEndpoints::None);
@@ -87,8 +101,29 @@ impl Endpoints {
         let mut urls = settings.endpoints.iter().map(|endpoint| &endpoint.url);
         let secure = urls.any(|url| url.tls) || settings.tenants.values().any(|url| url.tls);
         let ca_file = settings.ca_file.as_deref();
-        let tls = secure.then(|| tls::client(ca_file, settings.h2)).transpose()?;
-        Ok(Self { settings: Arc::new(settings), tls })
+        let own = settings.client_tls.as_ref();
+        let tls = secure.then(|| tls::client(ca_file, own, settings.h2)).transpose()?;
+        let keys = settings.keys()?.into_iter().map(|key| ArcSwapOption::new(key.map(Arc::new)));
+        let keys = keys.collect();
+        let healths =
+            settings.endpoints.iter().map(|_| Health::new(settings.health.clone())).collect();
+        Ok(Self { settings: Arc::new(settings), tls, keys, healths })
+    }
+
+    /// Of each endpoint, in the order of the settings, whether it takes its share of the load.
+    pub fn up(&self) -> impl Iterator<Item = bool> {
+        self.healths.iter().map(|health| !health.is_out())
+    }
+
+    /// Other keys from the next exchange on, on all workers. `keys` are those of `settings`; an
+    /// endpoint that is another one there keeps its key: one provider's never goes to the next.
+    pub fn rekey(&self, settings: &Settings, keys: Vec<Option<Key>>) {
+        let same = self.settings.endpoints.iter().zip(&settings.endpoints);
+        for (index, ((old, new), key)) in same.zip(keys).enumerate() {
+            if old.url == new.url {
+                self.keys[index].store(key.map(Arc::new));
+            }
+        }
     }
 
     /// An upstream with connections of its own.
@@ -105,7 +140,11 @@ impl Endpoints {
         let tenants = self.settings.tenants.iter();
         let shared = Arc::new(Shared {
             settings: Arc::clone(&self.settings),
-            endpoints: Balance::new(endpoints.map(|one| (pool(&one.url), one.weight))),
+            keys: Arc::clone(&self.keys),
+            endpoints: Balance::new(
+                endpoints.map(|one| (pool(&one.url), one.weight)),
+                Arc::clone(&self.healths),
+            ),
             tenants: tenants.map(|(name, url)| (name.clone(), pool(url))).collect(),
         });
         Upstream { shared, body: PhantomData }
@@ -165,7 +204,7 @@ where
     /// Sends to the first endpoint that can be reached.
     async fn exchange(
         &self,
-        request: Request<Sent<B>>,
+        mut request: Request<Sent<B>>,
         wanted: &Wanted,
         tenant: Option<&str>,
     ) -> Result<(Lease<Sent<B>>, Response<Incoming>), UpstreamError> {
@@ -177,14 +216,37 @@ where
         for choice in self.endpoints.order() {
             let pool = self.endpoints.get(choice);
             match pool.lease(false).await {
-                Ok(lease) => return self.send(pool, lease, request, wanted).await,
+                Ok(lease) => {
+                    let keyed;
+                    let mut wanted = wanted;
+                    if let Some(key) = self.keys[choice].load_full() {
+                        key.swap_into(request.headers_mut());
+                        keyed = wanted.without_keys()?;
+                        wanted = &keyed;
+                    }
+                    let sent = self.send(pool, lease, request, wanted).await;
+                    self.note(choice, sent.as_ref().map(|(_, response)| response.status()));
+                    return sent;
+                }
                 Err(error) => {
-                    self.endpoints.failed(choice);
+                    self.note(choice, Err(&error));
                     last = Some(error);
                 }
             }
         }
         Err(last.unwrap_or(UpstreamError::Overloaded))
+    }
+
+    /// Neither a client's broken body nor our own bounds speak against an endpoint.
+    fn note(&self, choice: usize, outcome: Result<StatusCode, &UpstreamError>) {
+        let health = self.endpoints.health(choice);
+        match outcome {
+            Ok(status) if !status.is_server_error() => health.answered(),
+            Ok(_) | Err(UpstreamError::Unreachable(_) | UpstreamError::Broken(_)) => {
+                health.failed();
+            }
+            Err(_) => {}
+        }
     }
 
     /// Sends a request, again only if a connection that had served before turns out closed before
@@ -223,6 +285,12 @@ impl Wanted {
         let target = request.uri().path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         Self { target, host: request.headers().get(HOST).cloned() }
+    }
+
+    fn without_keys(&self) -> Result<Self, UpstreamError> {
+        let target = key::without_keys(&self.target);
+        let target = target.ok_or_else(|| UpstreamError::Broken("no target is left".to_owned()))?;
+        Ok(Self { target, host: self.host.clone() })
     }
 
     /// Addresses the request to an endpoint. May be called again for another connection.

@@ -10,19 +10,25 @@ use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::settings::Tls;
+use super::health::HealthSettings;
+use super::key::{BadKey, Key, KeySource};
+
 /// The inference endpoints, and how long they may take.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Endpoints that share the load by weight. One that can't be reached is passed over.
     pub endpoints: Vec<Endpoint>,
-    /// Tenants with an endpoint of their own, by name.
+    /// Tenants with an endpoint of their own, by name. Their clients' keys are passed on.
     #[schemars(with = "BTreeMap<String, String>")]
     pub tenants: BTreeMap<String, Url>,
     /// Speak HTTP/2: by ALPN over TLS, with prior knowledge over plain TCP.
     pub h2: bool,
     /// PEM roots the endpoints' certificates are checked against, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The certificate and key shown to endpoints that ask for one.
+    pub client_tls: Option<Tls>,
     /// Pass the client's Host on instead of the endpoint's own.
     pub preserve_host: bool,
     /// Idle HTTP/1.1 connections kept per endpoint and worker.
@@ -35,6 +41,7 @@ pub struct Settings {
     /// Bytes buffered per direction of a connection; at least 8192.
     pub max_buf_bytes: usize,
     pub deadlines: Deadlines,
+    pub health: HealthSettings,
 }
 
 /// One endpoint and its share of the load.
@@ -46,6 +53,9 @@ pub struct Endpoint {
     /// Its share relative to the others'. 0 keeps it for when all others can't be reached.
     #[serde(default = "one")]
     pub weight: u32,
+    /// The provider's key, sent in place of the client's, which never gets there. Without one, the
+    /// client's own is passed on.
+    pub key: Option<KeySource>,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -77,6 +87,29 @@ pub struct Url {
 #[error("`{0}` is not an endpoint: http://host[:port][/base] or https://… is expected")]
 pub struct NotAnEndpoint(String);
 
+impl Settings {
+    /// Each endpoint's key as it is now. Blocks on the disk.
+    pub fn keys(&self) -> Result<Vec<Option<Key>>, BadKey> {
+        let load = |endpoint: &Endpoint| endpoint.key.as_ref().map(KeySource::load).transpose();
+        self.endpoints.iter().map(load).collect()
+    }
+
+    /// These settings without what can change while the process runs.
+    pub fn fixed(&self) -> Self {
+        let mut fixed = self.clone();
+        for endpoint in &mut fixed.endpoints {
+            endpoint.key = None;
+        }
+        fixed
+    }
+}
+
+impl From<Url> for Endpoint {
+    fn from(url: Url) -> Self {
+        Self { url, weight: 1, key: None }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -84,12 +117,14 @@ impl Default for Settings {
             tenants: BTreeMap::new(),
             h2: false,
             ca_file: None,
+            client_tls: None,
             preserve_host: false,
             max_idle: 256,
             max_connections: 10_000,
             h2_streams_per_connection: 100,
             max_buf_bytes: 16 << 10,
             deadlines: Deadlines::default(),
+            health: HealthSettings::default(),
         }
     }
 }

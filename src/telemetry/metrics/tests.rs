@@ -121,6 +121,7 @@ fn the_rare_events_are_there_to_alarm_on() {
     metrics.reload(false);
     metrics.accounts(3);
     metrics.crowds(2);
+    metrics.endpoints([true, false].into_iter());
     let text = metrics.encode();
     for series in [
         "stillguard_build_info{version=",
@@ -135,6 +136,8 @@ fn the_rare_events_are_there_to_alarm_on() {
         "stillguard_reloads_total{outcome=\"taken\"} 0",
         "stillguard_accounts 3",
         "stillguard_crowds 2",
+        "stillguard_endpoint_up{endpoint=\"0\"} 1",
+        "stillguard_endpoint_up{endpoint=\"1\"} 0",
         "stillguard_decision_log_dropped_total 0",
     ] {
         assert!(text.contains(series), "{series} in {text}");

@@ -1,0 +1,67 @@
+use super::*;
+
+const CLIENTS: &str = "sk-client";
+
+fn keyed(endpoint: &TcpListener, key: serde_json::Value) -> upstream::Settings {
+    let mut settings = to(endpoint);
+    settings.endpoints[0].key = Some(serde_json::from_value(key).unwrap());
+    settings
+}
+
+#[tokio::test]
+async fn the_clients_key_never_gets_to_an_endpoint_with_a_key_of_its_own() {
+    let endpoint = listener().await;
+    let key = serde_json::json!({ "header": "x-api-key", "value": "sk-provider" });
+    let proxy = Proxy::start(loopback(), keyed(&endpoint, key));
+    for spelling in [
+        "authorization: Bearer sk-client",
+        "authorization: Basic c2stY2xpZW50\r\nauthorization: sk-client",
+        "x-api-key: sk-client\r\nX-Api-Key: sk-client",
+        "api-key: sk-client",
+        "x-goog-api-key: sk-client",
+        "connection: x-api-key\r\nx-api-key: sk-client",
+        "sec-websocket-protocol: realtime, openai-insecure-api-key.sk-client, v1",
+    ] {
+        let mut client = proxy.client().await;
+        let request = format!(
+            "GET /v1?key=sk-client&a=%20&k%65y=sk-client HTTP/1.1\r\nhost: a\r\n{spelling}\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let seen = head(&mut accept(&endpoint).await).await;
+        assert!(seen.starts_with("GET /v1?a=%20 HTTP/1.1\r\n"), "{seen}");
+        assert!(!seen.contains(CLIENTS) && !seen.contains("c2stY2xpZW50"), "{seen}");
+        assert_eq!(seen.matches("x-api-key: sk-provider\r\n").count(), 1, "{seen}");
+        assert!(!seen.contains("protocol") || seen.contains("protocol: realtime, v1\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_swapped_while_running_and_never_goes_to_another_endpoint() {
+    let endpoint = listener().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "first\n").unwrap();
+    let key = serde_json::json!({ "header": "authorization", "file": file.path() });
+    let settings = keyed(&endpoint, key);
+    let endpoints = Endpoints::new(settings.clone()).unwrap();
+    let stack = (BareLayer, endpoints.clone());
+    let server = bind(loopback(), Arc::default(), refuse, stack).unwrap();
+    let (address, certificates) = (server.local_addr(), None);
+    let stop = CancellationToken::new();
+    let running = Some(server.start(stop.clone()).unwrap());
+    let proxy = Proxy { address, certificates, stop, running };
+    let sends = async |key: &str| {
+        let mut client = proxy.client().await;
+        client.write_all(GET).await.unwrap();
+        let seen = head(&mut accept(&endpoint).await).await;
+        assert!(seen.contains(&format!("authorization: Bearer {key}\r\n")), "{seen}");
+    };
+    sends("first").await;
+    std::fs::write(file.path(), "second").unwrap();
+    let keys = settings.keys().unwrap();
+    let moved =
+        upstream::Settings { endpoints: to_url("http://other").endpoints, ..settings.clone() };
+    endpoints.rekey(&moved, keys.clone());
+    sends("first").await;
+    endpoints.rekey(&settings, keys);
+    sends("second").await;
+}

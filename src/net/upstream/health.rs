@@ -1,0 +1,126 @@
+//! Which endpoints answer: learned from the exchanges of all workers.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// When an endpoint is taken out, and for how long. One that is out is asked last, so when all are,
+/// all are still tried.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthSettings {
+    /// Failures in a row that take it out: no connection, one that broke before an answer, or a
+    /// 5xx. One answer below 500 ends the row.
+    pub failures: u32,
+    /// Seconds it stays out at first, twice as long each time it fails again at its return, and at
+    /// most.
+    pub back_off_secs: u64,
+    pub most_back_off_secs: u64,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self { failures: 3, back_off_secs: 2, most_back_off_secs: 60 }
+    }
+}
+
+/// One endpoint's, shared by all workers.
+#[derive(Debug)]
+pub(super) struct Health {
+    settings: HealthSettings,
+    row: Mutex<Row>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    failures: u32,
+    /// How often it has been taken out since it last answered.
+    outs: u32,
+    out_until: Option<Instant>,
+}
+
+impl Health {
+    pub(super) fn new(settings: HealthSettings) -> Self {
+        Self { settings, row: Mutex::default() }
+    }
+
+    pub(super) fn is_out(&self) -> bool {
+        self.row().is_out(Instant::now())
+    }
+
+    pub(super) fn answered(&self) {
+        *self.row() = Row::default();
+    }
+
+    pub(super) fn failed(&self) {
+        let now = Instant::now();
+        let mut row = self.row();
+        row.failures = row.failures.saturating_add(1);
+        // Exchanges that were under way when it was taken out say nothing new.
+        if row.failures < self.settings.failures || row.is_out(now) {
+            return;
+        }
+        let times = 1_u64.checked_shl(row.outs).unwrap_or(u64::MAX);
+        let secs = self.settings.back_off_secs.saturating_mul(times);
+        let secs = secs.min(self.settings.most_back_off_secs);
+        row.outs = row.outs.saturating_add(1);
+        row.out_until = now.checked_add(Duration::from_secs(secs));
+    }
+
+    /// A panic elsewhere leaves at worst a failure miscounted.
+    fn row(&self) -> MutexGuard<'_, Row> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    fn is_out(&self, now: Instant) -> bool {
+        self.out_until.is_some_and(|until| until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn secs(secs: u64) {
+        tokio::time::advance(Duration::from_secs(secs)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_failures_in_a_row_take_an_endpoint_out() {
+        let health = Health::new(HealthSettings { failures: 2, ..HealthSettings::default() });
+        health.failed();
+        health.answered();
+        health.failed();
+        assert!(!health.is_out());
+        health.failed();
+        assert!(health.is_out());
+        health.answered();
+        assert!(!health.is_out());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_back_off_doubles_to_its_bound_until_the_endpoint_answers() {
+        let settings = HealthSettings { failures: 2, back_off_secs: 2, most_back_off_secs: 5 };
+        let health = Health::new(settings);
+        health.failed();
+        for out in [2, 4, 5, 5] {
+            health.failed();
+            secs(out - 1).await;
+            // Late news of the same outage doesn't prolong it.
+            health.failed();
+            assert!(health.is_out(), "{out}");
+            secs(1).await;
+            assert!(!health.is_out(), "{out}");
+        }
+        health.answered();
+        health.failed();
+        health.failed();
+        secs(2).await;
+        assert!(!health.is_out());
+    }
+}
