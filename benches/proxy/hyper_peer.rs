@@ -31,7 +31,7 @@ pub(crate) fn serve(upstream: SocketAddr) -> Result<()> {
     let threads = listeners.into_iter().map(|listener| {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(accept(TcpListener::from_std(listener), upstream))
+            runtime.block_on(accept(listener, upstream))
         })
     });
     for thread in threads.collect::<Vec<_>>() {
@@ -47,8 +47,9 @@ struct Pool {
     idle: Arc<Mutex<Vec<SendRequest<Incoming>>>>,
 }
 
-async fn accept(listener: std::io::Result<TcpListener>, upstream: SocketAddr) -> Result<()> {
-    let (listener, pool) = (listener?, Pool { upstream, idle: Arc::default() });
+async fn accept(listener: std::net::TcpListener, upstream: SocketAddr) -> Result<()> {
+    let (listener, pool) =
+        (TcpListener::from_std(listener)?, Pool { upstream, idle: Arc::default() });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
