@@ -46,7 +46,7 @@ impl Tokens {
         let passed = u32::try_from(completion.bytes).unwrap_or(u32::MAX);
         Self {
             input: completion.usage.input.unwrap_or(reserved.input),
-            output: completion.usage.output.unwrap_or(reserved.output.min(passed)),
+            output: completion.usage.output.unwrap_or_else(|| reserved.output.min(passed)),
         }
     }
 
