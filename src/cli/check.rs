@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use stillguard::config::{Config, Loaded};
-use stillguard::policy::{Action, Limits, Pace, Policies, Policy};
+use stillguard::policy::{Action, Limits, Pace, Policies, Policy, TokenPace};
 
 use super::{Failure, counted, joined, load, print};
 
@@ -88,7 +89,20 @@ fn pace(pace: &Pace) -> String {
 }
 
 fn limits(limits: &Limits) -> String {
-    let concurrency = limits.concurrency.map(|most| format!("{most} at once"));
-    let all: Vec<_> = limits.requests.as_ref().map(pace).into_iter().chain(concurrency).collect();
+    let rate = |kind: &str, rate: Option<TokenPace>| {
+        let TokenPace { tokens_per_minute, burst } = rate?;
+        Some(format!("{tokens_per_minute} {kind} per minute, bursts of {burst}"))
+    };
+    let quota = |per: &str, most: Option<NonZeroU64>| Some(format!("{} tokens per {per}", most?));
+    let all = [
+        limits.requests.as_ref().map(pace),
+        limits.concurrency.map(|most| format!("{most} at once")),
+        rate("input tokens", limits.input_tokens),
+        rate("output tokens", limits.output_tokens),
+        rate("tokens", limits.tokens),
+        quota("day", limits.tokens_per_day),
+        quota("month", limits.tokens_per_month),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
     if all.is_empty() { "none".into() } else { all.join(", ") }
 }

@@ -25,7 +25,7 @@ use self::account::{Account, Granted};
 use self::cohort::Cohort;
 use self::fleet::Fleet;
 pub use self::log::{End, Line};
-pub use self::pace::Pace;
+pub use self::pace::{Pace, Window};
 pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::AccountId;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Room;
 use http::request::Parts;
 
+use super::budget::{Reservation, Tokens};
 use super::challenge;
 use super::refusal::Refusal;
 use super::throttle::{self, Permit, Wait};
@@ -13,7 +14,7 @@ use crate::engine::{Pace, Verdict};
 use crate::policy::{Action, Limits, Policy};
 use crate::signal::Ask;
 
-/// Lets an exchange pass, with its permit, or refuses it.
+/// Lets an exchange pass, with what it holds of its account's limits, or refuses it.
 ///
 /// Accounts the endpoint has not accepted yet own no memory, so they can be neither challenged nor
 /// limited one by one: a verdict against one of them slows it in the pace all of them share.
@@ -22,7 +23,7 @@ pub(super) fn enforce(
     ask: &Ask,
     verdict: &Verdict,
     head: &Parts,
-) -> Result<Option<Permit>, Refusal> {
+) -> Result<Option<Pass>, Refusal> {
     let engine = &room.shared.engine;
     let policies = engine.policies();
     let policy = policies.of(&ask.caller.tenant);
@@ -62,15 +63,24 @@ fn slow(
     admitted.map_err(|wait| Refusal::throttled(Wait::new(wait, ask.id.0.0)))
 }
 
-/// The limits of the tenant's own making. The permit comes first: it is given back when the pace
-/// refuses, while a request counted in a pace is not.
-fn limit(room: &Room, ask: &Ask, limits: &Limits, pace: &Arc<Pace>) -> Result<Permit, Refusal> {
+/// What an exchange holds until it has ended.
+#[derive(Debug)]
+pub(super) struct Pass {
+    _permit: Permit,
+    pub tokens: Reservation,
+}
+
+/// The limits of the tenant's own making. Requests come last: permit and tokens are given back when
+/// a later limit refuses, while a request counted in a pace is not.
+fn limit(room: &Room, ask: &Ask, limits: &Limits, pace: &Arc<Pace>) -> Result<Pass, Refusal> {
     let refuse = |wait| Refusal::throttled(Wait::new(wait, ask.id.0.0));
     let permit = Permit::take(pace, limits.concurrency);
     let permit = permit.ok_or_else(|| refuse(Duration::from_secs(1)))?;
+    let now = room.shared.clock.elapsed_nanos();
+    let estimate = Tokens::estimated(&ask.prompt);
+    let tokens = Reservation::take(pace, limits, estimate, (now, ask.at)).map_err(refuse)?;
     if let Some(rate) = limits.requests {
-        let now = room.shared.clock.elapsed_nanos();
         throttle::admit(&pace.limit, rate, 1.0, now).map_err(refuse)?;
     }
-    Ok(permit)
+    Ok(Pass { _permit: permit, tokens })
 }

@@ -5,6 +5,7 @@ mod inspect;
 mod assess;
 mod enforce;
 mod throttle;
+mod budget;
 mod challenge;
 mod observe;
 mod refusal;
@@ -188,9 +189,9 @@ where
 
     // enforce
     let mut watch = Watch::new(Arc::clone(shared), ask);
-    let permit = enforce::enforce(room, watch.ask(), &verdict, &head);
-    let permit = permit.map_err(|refusal| watch.refused(refusal))?;
-    watch.hold(permit);
+    let pass = enforce::enforce(room, watch.ask(), &verdict, &head);
+    let pass = pass.map_err(|refusal| watch.refused(refusal))?;
+    watch.hold(pass);
 
     // forward
     head.extensions.insert(identity.caller.tenant.clone());

@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 
 use self::reading::Reading;
 use super::Shared;
+use super::enforce::Pass;
 use super::refusal::Refusal;
-use super::throttle::Permit;
 use crate::dialect::{Dialect, Framing};
 use crate::signal::{Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
@@ -31,7 +31,7 @@ pub(super) struct Watch {
     /// Bytes of the answer passed on, and how many there will be where the head says so.
     passed: u64,
     expected: Option<u64>,
-    permit: Option<Permit>,
+    pass: Option<Pass>,
 }
 
 impl Watch {
@@ -45,16 +45,16 @@ impl Watch {
             completion: Completion::default(),
         };
         let (reported, reading) = (false, Reading::Nothing);
-        Self { shared, exchange, reported, reading, passed: 0, expected: None, permit: None }
+        Self { shared, exchange, reported, reading, passed: 0, expected: None, pass: None }
     }
 
     pub(super) fn ask(&self) -> &Ask {
         &self.exchange.ask
     }
 
-    /// Keeps `permit` until the exchange has ended.
-    pub(super) fn hold(&mut self, permit: Option<Permit>) {
-        self.permit = permit;
+    /// Keeps `pass` until the exchange has ended.
+    pub(super) fn hold(&mut self, pass: Option<Pass>) {
+        self.pass = pass;
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) -> Refusal {
@@ -129,7 +129,6 @@ impl Watch {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
-        self.permit = None;
         self.guarded(|watch| {
             let reading = std::mem::take(&mut watch.reading);
             watch.exchange.completion = reading.finish(ending == Ending::Complete)?;
@@ -138,6 +137,9 @@ impl Watch {
         self.exchange.completion.bytes = self.passed;
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
+        if let Some(Pass { tokens, .. }) = self.pass.take() {
+            tokens.settle(&self.exchange, self.shared.clock.elapsed_nanos());
+        }
         self.guarded(|watch| {
             watch.shared.telemetry.decisions.ended(&watch.exchange);
             watch.shared.telemetry.metrics.ended(&watch.exchange);

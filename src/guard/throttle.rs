@@ -18,13 +18,37 @@ use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
 use crate::engine;
-use crate::policy::Pace;
+use crate::policy::{Pace, TokenPace};
 
 /// The longest wait that is named to a caller: clients sleep through longer ones without a word.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The slowest a score makes an account: a thousandth of its pace.
 const MOST_TIGHTENED: f64 = 1024.0;
+
+/// The most that one exchange takes out of a cell, and how far a cell may lie ahead of the clock:
+/// 36 and 146 years. Governor adds unchecked.
+const DEAREST: u64 = 1 << 60;
+const DEEPEST: u64 = 1 << 62;
+
+/// So many a minute, and so many at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    per_minute: NonZeroU32,
+    burst: NonZeroU32,
+}
+
+impl From<Pace> for Rate {
+    fn from(pace: Pace) -> Self {
+        Self { per_minute: pace.requests_per_minute, burst: pace.burst }
+    }
+}
+
+impl From<TokenPace> for Rate {
+    fn from(pace: TokenPace) -> Self {
+        Self { per_minute: pace.tokens_per_minute, burst: pace.burst }
+    }
+}
 
 /// Takes one request out of `cell` at `pace`, slowed `tightened` times; or says how long to wait.
 ///
@@ -36,11 +60,61 @@ pub(super) fn admit(
     tightened: f64,
     now: u64,
 ) -> Result<(), Duration> {
+    check(cell, quota(pace.into(), tightened), NonZeroU32::MIN, now)
+}
+
+/// Takes `amount` out of `cell` at `rate`, or says how long to wait. Returns what was taken, in the
+/// cell's own nanoseconds, for [`settle`].
+///
+/// More than the burst asks for a full burst and leaves the rest as a debt, which everyone after
+/// waits for: refused, it could never be asked at all.
+pub(super) fn take(
+    cell: &AtomicU64,
+    rate: impl Into<Rate>,
+    amount: u32,
+    now: u64,
+) -> Result<u64, Duration> {
+    let Some(amount) = NonZeroU32::new(amount) else { return Ok(0) };
+    let quota = quota(rate.into(), 1.0);
+    let at_once = amount.min(quota.burst_size());
+    check(cell, quota, at_once, now)?;
+    let taken = cost(quota, at_once.get());
+    let wanted = cost(quota, amount.get());
+    settle(cell, taken, wanted, now);
+    Ok(wanted)
+}
+
+/// Corrects what was `taken` out of `cell` to what is `owed`.
+pub(super) fn settle(cell: &AtomicU64, taken: u64, owed: u64, now: u64) {
+    let corrected = |seen: u64| {
+        Some(match owed.checked_sub(taken) {
+            Some(0) => return None,
+            Some(more) => seen.max(now).saturating_add(more).min(now.saturating_add(DEEPEST)),
+            None => seen.saturating_sub(taken - owed),
+        })
+    };
+    // Nothing to correct is no failure.
+    let _ = cell.fetch_update(AcqRel, Acquire, corrected);
+}
+
+/// What `amount` costs at `rate`, in nanoseconds of a cell.
+pub(super) fn price(rate: impl Into<Rate>, amount: u32) -> u64 {
+    cost(quota(rate.into(), 1.0), amount)
+}
+
+fn cost(quota: Quota, amount: u32) -> u64 {
+    let interval = quota.replenish_interval().as_nanos() as u64;
+    interval.saturating_mul(amount.into()).min(DEAREST)
+}
+
+fn check(cell: &AtomicU64, quota: Quota, amount: NonZeroU32, now: u64) -> Result<(), Duration> {
     let clock = Epoch::default();
     let limiter: RateLimiter<_, _, _, NoOpMiddleware<Nanos>> =
-        RateLimiter::new(quota(pace, tightened), Tat(cell), clock);
+        RateLimiter::new(quota, Tat(cell), clock);
     limiter.clock().0.set(now);
-    limiter.check().map_err(|until| until.wait_time_from(Nanos::new(now)))
+    // More than the burst never comes here.
+    let outcome = limiter.check_n(amount).unwrap_or(Ok(()));
+    outcome.map_err(|until| until.wait_time_from(Nanos::new(now)))
 }
 
 /// How many times slower an account goes whose score stands `excess` nats above the throttle rung:
@@ -50,13 +124,13 @@ pub(super) fn tightening(excess: f32) -> f64 {
     if factor.is_nan() { 1.0 } else { factor.clamp(1.0, MOST_TIGHTENED) }
 }
 
-/// The quota of `pace` slowed `tightened` times. Governor multiplies unchecked, so the burst is
+/// The quota of `rate` slowed `tightened` times. Governor multiplies unchecked, so the burst is
 /// kept below 2^61 ns (73 years), far from where sums of times would wrap.
-fn quota(pace: Pace, tightened: f64) -> Quota {
-    let interval = 60e9 / f64::from(pace.requests_per_minute.get()) * tightened;
+fn quota(rate: Rate, tightened: f64) -> Quota {
+    let interval = 60e9 / f64::from(rate.per_minute.get()) * tightened;
     let interval = Duration::from_nanos((interval as u64).max(1));
     let fits = (1u64 << 61) / interval.as_nanos() as u64;
-    let burst = (f64::from(pace.burst.get()) / tightened) as u32;
+    let burst = (f64::from(rate.burst.get()) / tightened) as u32;
     let burst = burst.min(u32::try_from(fits).unwrap_or(u32::MAX));
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_minute(burst));

@@ -2,6 +2,7 @@
 
 mod fault;
 mod ladder;
+mod limits;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
+pub use self::limits::{Limits, Period, TokenPace};
 pub use self::settings::{Allow, Group, Settings, Tenant, TenantSettings};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
@@ -104,18 +106,6 @@ pub struct Policy {
 pub struct Pace {
     pub requests_per_minute: NonZeroU32,
     pub burst: NonZeroU32,
-}
-
-/// Limits that hold for everyone, whatever their score.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Per account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests: Option<Pace>,
-    /// Exchanges of one account at once, held until the answer's body has ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<NonZeroU32>,
 }
 
 impl Policy {

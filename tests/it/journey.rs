@@ -7,3 +7,4 @@ mod endings;
 mod failures;
 mod limits;
 mod refusals;
+mod tokens;

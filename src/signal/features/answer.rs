@@ -57,10 +57,13 @@ impl Answer {
     /// What the answer gave away.
     pub fn finish(mut self) -> Completion {
         let usage = &mut self.completion.usage;
-        self.completion.source = if usage.output.is_some() {
+        let emitted = self.emitted.tokens();
+        // Where a stream was cut, what its first events reported is less than what has passed.
+        let cut = self.completion.finish.is_none() && usage.output < Some(emitted);
+        self.completion.source = if usage.output.is_some() && !cut {
             UsageSource::Reported
         } else if self.readable {
-            usage.output = Some(self.emitted.tokens());
+            usage.output = Some(emitted);
             UsageSource::Counted
         } else {
             UsageSource::Unknown

@@ -14,7 +14,7 @@ fn pace(requests_per_minute: u32, burst: u32) -> Pace {
 }
 
 fn two_at_once(tenant: &mut TenantSettings) {
-    tenant.limits = Some(Limits { requests: None, concurrency: NonZeroU32::new(2) });
+    tenant.limits = Some(Limits { concurrency: NonZeroU32::new(2), ..Limits::default() });
 }
 
 async fn hold(scene: &Scene) -> Answered {
@@ -64,7 +64,7 @@ async fn no_permit_is_lost_however_exchanges_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_on_requests_holds_whatever_the_score() {
-    let limits = Limits { requests: Some(pace(60, 3)), concurrency: None };
+    let limits = Limits { requests: Some(pace(60, 3)), ..Limits::default() };
     let scene = Scene::with(|tenant| tenant.limits = Some(limits), |_| {});
     scene.introduce("k").await;
     for _ in 0..3 {

@@ -219,14 +219,23 @@ impl Scene {
         line.map_or(0, |value| value.trim().parse().unwrap())
     }
 
-    /// Exchanges of `key` in flight.
-    pub(crate) fn in_flight(&self, key: &str) -> u32 {
+    /// The cells of the account of `key`.
+    pub(crate) fn pace(&self, key: &str) -> Arc<engine::Pace> {
         let (head, _) = chat(key).into_parts();
         let identifier = self.shared.identifier.load();
         let peer = *head.extensions.get::<Peer>().unwrap();
         let account: AccountId = identifier.identify(&head, peer).unwrap().caller.account;
-        let pace = self.shared.engine.pace(account).unwrap();
-        pace.in_flight.load(std::sync::atomic::Ordering::Relaxed)
+        self.shared.engine.pace(account).unwrap()
+    }
+
+    /// Exchanges of `key` in flight.
+    pub(crate) fn in_flight(&self, key: &str) -> u32 {
+        self.pace(key).in_flight.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Tokens of `key` that are spent or reserved today.
+    pub(crate) fn tokens_today(&self, key: &str) -> u64 {
+        self.pace(key).windows.lock().unwrap()[0].tokens
     }
 }
 
