@@ -145,3 +145,26 @@ fn two_replays_of_one_decision_log_say_the_same() {
     assert!(first.contains("60 verdicts as logged"), "live and replay agree: {first}");
     assert_eq!(first, replay());
 }
+
+#[test]
+fn a_challenged_account_goes_on_after_the_command_line_has_solved_it() {
+    // Everybody is challenged.
+    let stand = Stand::new(
+        "mode = \"enforce\"\n[policy.ladder]\nshape = -40.0\nthrottle = -39.0\nchallenge = -38.0\ndrop = 50.0",
+    );
+    let chat = br#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
+    let headers = format!("{JSON}authorization: Bearer sk-live-challenged\r\n");
+    let ask = || post(stand.address(), "/v1/chat/completions", &headers, chat);
+    // The account is known once the endpoint has accepted it.
+    let refused = (0..20).map(|_| ask()).find(|answer| status(answer) == "403");
+    let error: serde_json::Value = serde_json::from_str(&body(&refused.unwrap())).unwrap();
+    let message = error["error"]["message"].as_str().unwrap();
+    let link = message.split(' ').find(|word| word.starts_with("http://")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+    let output = command.args(["solve", link]).env_clear().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(status(&ask()), "200");
+    // What is solved is spent.
+    let again = Command::new(env!("CARGO_BIN_EXE_stillguard")).args(["solve", link]).output();
+    assert!(!again.unwrap().status.success());
+}
