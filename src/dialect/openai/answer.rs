@@ -98,22 +98,30 @@ struct Tokens<'a> {
     completion_tokens_details: Given<'a, Details<'a>>,
 }
 
+/// What OpenAI's usage blocks say of the tokens of one direction, however they name the total.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct Details<'a> {
+pub(in crate::dialect) struct Details<'a> {
     cached_tokens: Given<'a>,
     reasoning_tokens: Given<'a>,
 }
 
+/// Usage from the totals of input and output, and the details of each.
+pub(in crate::dialect) fn usage<'a>(
+    (input, output): (Given<'a>, Given<'a>),
+    (of_input, of_output): (Given<'a, Details<'a>>, Given<'a, Details<'a>>),
+) -> Usage {
+    Usage {
+        input: input.count(),
+        output: output.count(),
+        cached: of_input.object().unwrap_or_default().cached_tokens.count(),
+        reasoning: of_output.object().unwrap_or_default().reasoning_tokens.count(),
+    }
+}
+
 impl Tokens<'_> {
     fn into_usage(self) -> Usage {
-        let prompt = self.prompt_tokens_details.object().unwrap_or_default();
-        let completion = self.completion_tokens_details.object().unwrap_or_default();
-        Usage {
-            input: self.prompt_tokens.count(),
-            output: self.completion_tokens.count(),
-            cached: prompt.cached_tokens.count(),
-            reasoning: completion.reasoning_tokens.count(),
-        }
+        let details = (self.prompt_tokens_details, self.completion_tokens_details);
+        usage((self.prompt_tokens, self.completion_tokens), details)
     }
 }

@@ -7,6 +7,7 @@ use super::Named;
 use super::item::Item;
 use crate::dialect::found::Found;
 use crate::dialect::given::{Each, Given, Take};
+use crate::dialect::openai::answer::{Details, usage};
 use crate::dialect::{Delta, Finish, Kind, Usage};
 
 #[derive(Debug, Default, Deserialize)]
@@ -85,23 +86,10 @@ struct Tokens<'a> {
     output_tokens_details: Given<'a, Details<'a>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-struct Details<'a> {
-    cached_tokens: Given<'a>,
-    reasoning_tokens: Given<'a>,
-}
-
 impl Tokens<'_> {
     fn into_usage(self) -> Usage {
-        let input = self.input_tokens_details.object().unwrap_or_default();
-        let output = self.output_tokens_details.object().unwrap_or_default();
-        Usage {
-            input: self.input_tokens.count(),
-            output: self.output_tokens.count(),
-            cached: input.cached_tokens.count(),
-            reasoning: output.reasoning_tokens.count(),
-        }
+        let details = (self.input_tokens_details, self.output_tokens_details);
+        usage((self.input_tokens, self.output_tokens), details)
     }
 }
 
