@@ -90,9 +90,6 @@ impl Side {
     }
 
     fn account(&mut self, name: &str) -> &mut Account {
-        if !self.accounts.contains_key(name) {
-            self.accounts.insert(name.to_owned(), Account::default());
-        }
         self.accounts.entry(name.to_owned()).or_default()
     }
 
