@@ -50,7 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
-        Some("serve") => Ok(proxy::serve()),
+        Some("serve") => Ok(cli::main()),
         _ => tokio::runtime::Runtime::new()?.block_on(demo()),
     }
 }

@@ -5,11 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-
-use clap::Parser;
-
-use crate::cli;
+use std::process::{Child, Command, Stdio};
 
 /// A proxy that takes requests. Its process ends with this value.
 #[derive(Debug)]
@@ -77,23 +73,5 @@ impl Drop for Running {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-#[derive(Debug, Parser)]
-#[command(after_help = cli::EXIT_CODES)]
-struct Arguments {
-    #[command(subcommand)]
-    command: cli::Command,
-}
-
-/// What the second process does.
-pub(crate) fn serve() -> ExitCode {
-    match cli::run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit_code()
-        }
     }
 }

@@ -12,16 +12,36 @@ mod solve;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 use stillguard::config::{self, Config, Loaded, Refused};
 use stillguard::net::upstream::Endpoint;
 use stillguard::time::Clock;
 
-pub(crate) use self::failure::{EXIT_CODES, Failure};
+use self::failure::{EXIT_CODES, Failure};
+
+/// A reverse proxy that recognises and slows the distillation of an inference API.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Does what the command line says.
+pub(crate) fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+enum Command {
     /// Run the proxy.
     Serve(serve::Options),
     /// Show what a file means, or everything that is wrong with it.
@@ -38,7 +58,7 @@ pub(crate) enum Command {
     Solve { url: String },
 }
 
-pub(crate) fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => serve::serve(&options),
         Command::Check { file } => check::check(&file),
