@@ -116,7 +116,7 @@ impl Service<Request<Outbound<Script>>> for Endpoint {
 
 pub(crate) struct Scene {
     pub(crate) shared: Arc<Shared>,
-    layer: GuardLayer,
+    pub(super) layer: GuardLayer,
     endpoint: Endpoint,
     folder: tempfile::TempDir,
 }
