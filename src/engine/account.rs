@@ -9,7 +9,9 @@ use super::score::{Shown, Strengths};
 use crate::identity::Tag;
 use crate::policy::{Action, Held};
 use crate::signal::habits::MAX_KEYS;
-use crate::signal::{self, CATALOGUE, COUNT, Crowd, Exchange, Family, Habits, Mode, Statistics};
+use crate::signal::{
+    self, CATALOGUE, COUNT, Crowd, Ending, Exchange, Family, Habits, Mode, Statistics,
+};
 use crate::time::Timestamp;
 
 /// One account's memory, under its own lock. At most 1 KiB and a half, pace included.
@@ -34,7 +36,12 @@ pub(super) struct Account {
     pub(super) clearance: Option<Granted>,
     pub(super) score: f32,
     pub(super) pace: Arc<Pace>,
+    /// Bodies that stillguard refused last and that have not come again.
+    refused: [Tag; REFUSED],
 }
+
+/// Refused requests that may come again at once, unseen a second time.
+const REFUSED: usize = 4;
 
 /// A clearance, and the score it was granted at.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +104,26 @@ impl Account {
             clearance: None,
             score: f32::NEG_INFINITY,
             pace: Arc::default(),
+            refused: [Tag::default(); REFUSED],
         }
+    }
+
+    /// Whether this is a client's own retry of what stillguard refused, and so was seen before. The
+    /// client's word for it is believed once per refusal and for the very same body.
+    pub(super) fn has_seen(&mut self, exchange: &Exchange) -> bool {
+        let prompt = &exchange.ask.prompt;
+        if prompt.body == Tag::default() {
+            return false;
+        }
+        let place = self.refused.iter().position(|refused| *refused == prompt.body);
+        let again = prompt.retry > 0 && place.is_some();
+        if exchange.ending == Ending::Refused && place.is_none() {
+            self.refused.rotate_right(1);
+            self.refused[0] = prompt.body;
+        } else if let Some(place) = place.filter(|_| again && exchange.ending != Ending::Refused) {
+            self.refused[place] = Tag::default();
+        }
+        again
     }
 
     /// Strength of every signal now: what is left of past showings, or what this ask shows.

@@ -30,7 +30,7 @@ pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::AccountId;
 use crate::policy::{Action, Held, Policies, Policy};
-use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits};
+use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates};
 use crate::time::Timestamp;
 
 /// Account ids are keyed hashes, so a fixed seed gives attackers nothing and replays one order.
@@ -42,6 +42,7 @@ pub struct Engine {
     accounts: DashMap<AccountId, Arc<Mutex<Account>>, KeyHash>,
     fleet: Fleet,
     strangers: Arc<Pace>,
+    rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
 }
 
@@ -74,6 +75,7 @@ impl Engine {
             accounts: DashMap::default(),
             fleet: Fleet::default(),
             strangers: Arc::default(),
+            rates: Arc::default(),
             swept: Mutex::default(),
         }
     }
@@ -160,14 +162,19 @@ impl Engine {
         if account.settle(exchange, settings.established_after_days, &self.fleet.cohorts) {
             self.fleet.settled(account);
         }
-        account.habits.take(exchange);
+        let seen = account.has_seen(exchange);
+        if !seen {
+            account.habits.take(exchange);
+        }
         self.fleet.regroup(account, now, &settings.group);
         self.fleet.keep(account, now);
         let (crowds, aged) = (&self.fleet.crowds, account.established);
         let ended = Ended { exchange, habits: &account.habits, crowds, aged };
         let memory = &self.fleet.memory;
         let learnt = signal::learn(&settings.signals, &ended, &mut account.memory, memory);
-        account.show(now, &learnt, &self.fleet.cohorts);
+        if !seen {
+            account.show(now, &learnt, &self.fleet.cohorts);
+        }
         let strengths = account.strengths(now, &[None; signal::COUNT], &self.fleet.cohorts);
         self.fleet.speak(account, account::fired(&strengths, &settings.signals), &settings.group);
     }
@@ -225,6 +232,11 @@ impl Engine {
     /// The one pace that all accounts not yet known share where a verdict slows them.
     pub fn strangers(&self) -> &Arc<Pace> {
         &self.strangers
+    }
+
+    /// How models' answers are cut into tokens.
+    pub fn rates(&self) -> &Arc<Rates> {
+        &self.rates
     }
 
     /// Records that an account has answered its challenge. False when the account is not known.

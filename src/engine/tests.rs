@@ -102,6 +102,30 @@ fn ids_issued_to_one_account_condemn_the_one_that_presents_them() {
 }
 
 #[test]
+fn an_sdks_retry_of_what_was_refused_is_no_fresh_evidence_but_once() {
+    let engine = engine(ENFORCE);
+    engine.learn(&served(ask(1, 1, START), &[]));
+    let counted = || lock(&engine.find(AccountId([1; 16])).unwrap()).habits.exchanges;
+    let again = |n, retry| {
+        let mut again = ask(1, n, seconds(9));
+        again.prompt.retry = retry;
+        again
+    };
+    let refused = |ask| Exchange { ending: Ending::Refused, status: 429, ..served(ask, &[]) };
+    engine.learn(&refused(again(2, 0)));
+    assert_eq!(counted(), 2, "what was refused was asked");
+    engine.learn(&refused(again(2, 1)));
+    engine.learn(&served(again(2, 2), &[]));
+    assert_eq!(counted(), 2, "one call");
+    engine.learn(&served(again(2, 1), &[]));
+    assert_eq!(counted(), 3, "the refusal was spent");
+    engine.learn(&refused(again(3, 0)));
+    engine.learn(&served(again(4, 1), &[]));
+    engine.learn(&served(again(3, 0), &[]));
+    assert_eq!(counted(), 6, "another body, or none that calls itself a retry");
+}
+
+#[test]
 fn shadow_lets_everything_pass_and_says_what_it_would_have_done() {
     let engine = engine(r#"{"defaults": {"mode": "shadow"}}"#);
     cross_ids(&engine, 2, 4);

@@ -87,6 +87,7 @@ impl Watch {
             let keyring = &watch.shared.keyring;
             watch.reading = Reading::start(reader, &head, most, || {
                 crate::signal::Answer::new(prompt, keyring.clone())
+                    .with_rates(watch.shared.engine.rates())
             })?;
             Ok(())
         });

@@ -32,7 +32,7 @@ pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
     Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, UsageSource,
 };
-pub use self::features::{Answer, inspect};
+pub use self::features::{Answer, Rates, inspect};
 pub use self::habits::Habits;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
 use self::registry::{Signal, signals};

@@ -7,6 +7,8 @@ mod bytes;
 mod challenges;
 mod endings;
 mod failures;
+mod hangups;
 mod limits;
+mod links;
 mod refusals;
 mod tokens;

@@ -1,11 +1,14 @@
 //! What an answer gives away, gathered while it passes.
 
+use std::sync::Arc;
+
 use super::chain::{Chain, Said, continued};
+use super::rates::{self, Passed, Rates};
 use super::tags;
 use super::tokens::Estimate;
-use crate::dialect::{Delta, Kind};
+use crate::dialect::{Api, Delta, Kind};
 use crate::identity::{Keyring, Tag};
-use crate::signal::exchange::{Completion, Prompt, UsageSource};
+use crate::signal::exchange::{Completion, Model, Prompt, UsageSource};
 
 /// Gathers an answer's features, delta by delta. Holds no text: hashes and counts.
 #[derive(Debug)]
@@ -13,10 +16,29 @@ pub struct Answer {
     completion: Completion,
     thread: Chain,
     said: Said,
-    emitted: Estimate,
+    emitted: Emitted,
+    /// What had passed when the provider last told its count of output.
+    told: Emitted,
+    /// All that has passed is text.
+    plain: bool,
+    model: (Api, Model),
+    rates: Arc<Rates>,
     /// Some delta could be read.
     readable: bool,
     keyring: Keyring,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Emitted {
+    estimate: Estimate,
+    events: u32,
+}
+
+impl Emitted {
+    fn since(self, earlier: Self) -> Passed {
+        let estimate = self.estimate.since(earlier.estimate).tokens();
+        Passed { estimate, events: self.events - earlier.events }
+    }
 }
 
 impl Answer {
@@ -26,10 +48,19 @@ impl Answer {
             completion: Completion::default(),
             thread: Chain::from_tag(prompt.thread),
             said: Said::new(&keyring),
-            emitted: Estimate::default(),
+            emitted: Emitted::default(),
+            told: Emitted::default(),
+            plain: true,
+            model: rates::key(prompt),
+            rates: Arc::default(),
             readable: false,
             keyring,
         }
+    }
+
+    /// Counts by what `rates` know of the model, and teaches them.
+    pub fn with_rates(self, rates: &Arc<Rates>) -> Self {
+        Self { rates: Arc::clone(rates), ..self }
     }
 
     /// Takes in one delta, in order.
@@ -37,14 +68,20 @@ impl Answer {
         self.readable |= !delta.error;
         for (kind, piece) in &delta.pieces {
             self.said.take(*kind, piece);
-            self.emitted.take(piece);
+            self.emitted.estimate.take(piece);
+            self.plain &= *kind == Kind::Text;
             self.completion.thinking |= *kind == Kind::Thinking && !piece.is_empty();
         }
+        let says = delta.pieces.iter().any(|(_, piece)| !piece.is_empty());
+        self.emitted.events += u32::from(says);
         if !delta.issued.is_empty() {
             self.issue(delta);
         }
         if let Some(usage) = delta.usage {
             self.completion.usage.update(usage);
+            if usage.output.is_some() {
+                self.told = self.emitted;
+            }
         }
         self.completion.finish = delta.finish.or(self.completion.finish);
     }
@@ -56,14 +93,14 @@ impl Answer {
 
     /// What the answer gave away.
     pub fn finish(mut self) -> Completion {
-        let usage = &mut self.completion.usage;
-        let emitted = self.emitted.tokens();
+        let (counted, told) = (self.counted(), self.completion.usage.output);
         // Where a stream was cut, what its first events reported is less than what has passed.
-        let cut = self.completion.finish.is_none() && usage.output < Some(emitted);
-        self.completion.source = if usage.output.is_some() && !cut {
+        let cut = self.completion.finish.is_none() && told < Some(counted);
+        self.completion.source = if told.is_some() && !cut {
+            self.teach();
             UsageSource::Reported
         } else if self.readable {
-            usage.output = Some(emitted);
+            self.completion.usage.output = Some(counted);
             UsageSource::Counted
         } else {
             UsageSource::Unknown
@@ -72,6 +109,27 @@ impl Answer {
             self.completion.continues = continued(self.thread, self.said).1;
         }
         self.completion
+    }
+
+    /// Output tokens that have passed: what was told, and what came after.
+    fn counted(&self) -> u32 {
+        let told = self.completion.usage.output.unwrap_or_default();
+        let after = self.rates.count(&self.model, self.emitted.since(self.told));
+        // What is told before anything was said is a placeholder.
+        if self.told.events == 0 { told.max(after) } else { told.saturating_add(after) }
+    }
+
+    /// A whole answer without hidden words shows how its model cuts text.
+    fn teach(&self) {
+        let Completion { usage, finish, .. } = &self.completion;
+        let hidden = usage.reasoning.unwrap_or_default() > 0;
+        let tokens = usage.output.filter(|tokens| *tokens >= LEAST && finish.is_some());
+        if let Some(tokens) = tokens.filter(|_| self.plain && !hidden) {
+            let all = self.emitted.since(Emitted::default());
+            // A whole answer is one event, whatever its length.
+            let events = if all.events > 1 { all.events } else { 0 };
+            self.rates.learn(&self.model, Passed { events, ..all }, tokens);
+        }
     }
 
     fn issue(&mut self, delta: &Delta<'_>) {
@@ -83,3 +141,6 @@ impl Answer {
         }
     }
 }
+
+/// Tokens of the shortest answer that teaches: ends and frames weigh less than 1 in 16 of it.
+const LEAST: u32 = 32;

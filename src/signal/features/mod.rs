@@ -2,12 +2,14 @@
 
 mod answer;
 mod chain;
+mod rates;
 mod tokens;
 
 use std::borrow::Cow;
 
 pub use self::answer::Answer;
 use self::chain::{Chain, fold_turns};
+pub use self::rates::Rates;
 use super::exchange::{Phrases, Prompt};
 use super::lexicon;
 use super::sketch::Sketch;

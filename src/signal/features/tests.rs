@@ -163,7 +163,7 @@ fn usage_is_reported_counted_or_unknown() {
     assert_eq!((done.output(), done.source, done.bytes), (7, UsageSource::Reported, 10));
     assert_eq!(done.finish, Some(Finish::Stop));
     let counted = answered(&prompt, &[says(Kind::Text, "Ebbe und Flut: 潮汐")]);
-    assert_eq!((counted.output(), counted.source), (6, UsageSource::Counted));
+    assert_eq!((counted.output(), counted.source), (7, UsageSource::Counted));
     assert_eq!(answered(&prompt, &[]).source, UsageSource::Unknown);
 }
 

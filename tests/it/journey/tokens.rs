@@ -49,7 +49,7 @@ async fn every_reservation_is_settled_or_back_however_exchanges_end() {
             1 => {
                 scene.plan(Plan::Answer(stream([said("1234"), Step::Fail])));
                 assert!(scene.call(chat("k")).await.into_body().collect().await.is_err());
-                spent += INPUT + 1;
+                spent += INPUT + 2;
             }
             2 => {
                 scene.plan(Plan::Fail(UpstreamError::Overloaded));
