@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::chain::{Chain, Said, continued};
 use super::rates::{self, Passed, Rates};
 use super::tags;
-use super::tokens::Estimate;
+use super::tokens::{Estimate, SCRIPTS, script};
 use crate::dialect::{Api, Delta, Kind};
 use crate::identity::{Keyring, Tag};
 use crate::signal::exchange::{Completion, Model, Prompt, UsageSource};
@@ -32,12 +32,22 @@ pub struct Answer {
 struct Emitted {
     estimate: Estimate,
     events: u32,
+    /// Bytes by the script of their piece.
+    scripts: [u32; SCRIPTS],
 }
 
 impl Emitted {
+    fn take(&mut self, piece: &str) {
+        self.estimate.take(piece);
+        let bytes = &mut self.scripts[usize::from(script(piece))];
+        *bytes = bytes.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
+    }
+
     fn since(self, earlier: Self) -> Passed {
         let estimate = self.estimate.since(earlier.estimate).tokens();
-        Passed { estimate, events: self.events - earlier.events }
+        let most = self.scripts.iter().enumerate().max_by_key(|(_, bytes)| **bytes);
+        let script = most.filter(|(_, bytes)| **bytes > 0).map_or(0, |(script, _)| script as u8);
+        Passed { estimate, events: self.events - earlier.events, script }
     }
 }
 
@@ -68,7 +78,7 @@ impl Answer {
         self.readable |= !delta.error;
         for (kind, piece) in &delta.pieces {
             self.said.take(*kind, piece);
-            self.emitted.estimate.take(piece);
+            self.emitted.take(piece);
             self.plain &= *kind == Kind::Text;
             self.completion.thinking |= *kind == Kind::Thinking && !piece.is_empty();
         }

@@ -67,6 +67,17 @@ pub(super) fn of_request(request: &Request<'_>) -> u32 {
     estimate.tokens().saturating_add(u32::try_from(frame).unwrap_or(u32::MAX))
 }
 
+/// The script that most of a text is written in: 0 for plain letters, else the kind of byte that its
+/// first other letter begins with.
+pub(super) fn script(text: &str) -> u8 {
+    let others = text.bytes().filter(|byte| !byte.is_ascii()).count();
+    let first = text.bytes().find(|byte| !byte.is_ascii()).filter(|_| others * 2 >= text.len());
+    first.map_or(0, |byte| KINDS[usize::from(byte)])
+}
+
+/// Scripts are smaller than this.
+pub(super) const SCRIPTS: usize = 16;
+
 /// Kind of a line end, which every text is taken to follow.
 const LINE: u8 = 4;
 

@@ -51,7 +51,7 @@ const SERVERS: &[Server] = &[
             let usage = sse(&json!({"choices": [], "usage": {"completion_tokens": tokens}}));
             [stop, usage].concat()
         },
-        bound: 5.0,
+        bound: 15.0,
     },
     Server {
         name: "messages, 1 to 6 an event",
@@ -69,7 +69,7 @@ const SERVERS: &[Server] = &[
                 &json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": tokens}}),
             )
         },
-        bound: 30.0,
+        bound: 25.0,
     },
     Server {
         name: "gemini, usage in every event",
@@ -102,7 +102,7 @@ const SERVERS: &[Server] = &[
             let usage = json!({"usage": {"outputTokens": tokens}}).to_string();
             [stop, aws_frame("metadata", usage.as_bytes())].concat()
         },
-        bound: 30.0,
+        bound: 25.0,
     },
 ];
 
@@ -163,24 +163,32 @@ impl Server {
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_hangs_up_is_charged_what_it_received() {
     let texts = include_str!("../../fixtures/tokens.json");
-    let texts: Vec<Text> = serde_json::from_str(texts).unwrap();
+    let mut taught: Vec<Text> = serde_json::from_str(texts).unwrap();
+    // What is learnt from is not what is counted: the first half of each text, and the second.
+    let half = |text: &mut Text| Text { pieces: text.pieces.split_off(text.pieces.len() / 2) };
+    let texts: Vec<Text> = taught.iter_mut().map(half).collect();
     for server in SERVERS {
         let scene = Scene::new();
-        for text in &texts {
+        for text in &taught {
             server.whole(&scene, text).await;
         }
-        let (mut truth, mut ours, mut worst) = (0.0, 0.0, 0.0_f64);
+        let (mut truth, mut ours, mut singles) = (0.0, 0.0, Vec::new());
         for text in &texts {
             for share in [0.3, 0.55, 0.8, 0.97] {
                 let (received, charged) = server.cut(&scene, text, share).await;
                 truth += received;
                 ours += charged;
-                worst = worst.max((charged / received - 1.0).abs() * 100.0);
+                singles.push((charged / received - 1.0).abs() * 100.0);
             }
         }
-        let off = (ours / truth - 1.0) * 100.0;
-        println!("{:28} in sum {off:+5.1} %, at worst {worst:5.1} % of one stream", server.name);
-        assert!(off.abs() <= 2.0, "{}: {off} %", server.name);
-        assert!(worst <= server.bound, "{}: {worst} %", server.name);
+        singles.sort_by(f64::total_cmp);
+        let (median, worst) = (singles[singles.len() / 2], singles[singles.len() - 1]);
+        let (name, off) = (server.name, (ours / truth - 1.0) * 100.0);
+        println!(
+            "{name:28} sum {off:+4.1} %, one stream {median:4.1} % (median), {worst:4.1} % (worst)"
+        );
+        assert!(off.abs() <= 2.0, "{name}: {off} %");
+        assert!(median <= 4.0, "{name}: {median} %");
+        assert!(worst <= server.bound, "{name}: {worst} %");
     }
 }
