@@ -49,6 +49,7 @@ impl<T> Balance<T> {
         });
         if let Some(&first) = order.first() {
             shares[first].credit -= sum;
+            self.healths[first].chosen();
         }
         order
     }
@@ -99,6 +100,9 @@ mod tests {
         balance.health(2).failed();
         assert_eq!(balance.order().len(), 3, "when all are out, all are tried");
         tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(turns(&balance, 2).matches('z').count(), 0, "one trial each");
+        balance.health(0).answered();
+        balance.health(1).answered();
         let back = turns(&balance, 8);
         assert!(back.contains('a') && back.contains('b') && !back.contains('z'), "{back}");
     }

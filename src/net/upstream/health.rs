@@ -27,6 +27,15 @@ impl Default for HealthSettings {
     }
 }
 
+impl HealthSettings {
+    /// How long an endpoint stays out that was taken out `outs` times before.
+    fn back_off(&self, outs: u32) -> Duration {
+        let times = 1_u64.checked_shl(outs).unwrap_or(u64::MAX);
+        let secs = self.back_off_secs.saturating_mul(times);
+        Duration::from_secs(secs.min(self.most_back_off_secs))
+    }
+}
+
 /// One endpoint's, shared by all workers.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -40,6 +49,8 @@ struct Row {
     /// How often it has been taken out since it last answered.
     outs: u32,
     out_until: Option<Instant>,
+    /// One exchange is trying whether it is back; all others still pass it over.
+    on_trial: bool,
 }
 
 impl Health {
@@ -51,6 +62,17 @@ impl Health {
         self.row().is_out(Instant::now())
     }
 
+    /// An exchange goes there. The first one after an outage is a trial: until it has been answered
+    /// or the back-off has passed once more, the endpoint stays out for all others.
+    pub(super) fn chosen(&self) {
+        let now = Instant::now();
+        let mut row = self.row();
+        if row.outs > 0 && !row.is_out(now) {
+            row.on_trial = true;
+            row.out_until = now.checked_add(self.settings.back_off(row.outs - 1));
+        }
+    }
+
     pub(super) fn answered(&self) {
         *self.row() = Row::default();
     }
@@ -60,14 +82,12 @@ impl Health {
         let mut row = self.row();
         row.failures = row.failures.saturating_add(1);
         // Exchanges that were under way when it was taken out say nothing new.
-        if row.failures < self.settings.failures || row.is_out(now) {
+        if row.failures < self.settings.failures || (row.is_out(now) && !row.on_trial) {
             return;
         }
-        let times = 1_u64.checked_shl(row.outs).unwrap_or(u64::MAX);
-        let secs = self.settings.back_off_secs.saturating_mul(times);
-        let secs = secs.min(self.settings.most_back_off_secs);
+        row.out_until = now.checked_add(self.settings.back_off(row.outs));
         row.outs = row.outs.saturating_add(1);
-        row.out_until = now.checked_add(Duration::from_secs(secs));
+        row.on_trial = false;
     }
 
     /// A panic elsewhere leaves at worst a failure miscounted.
@@ -120,6 +140,29 @@ mod tests {
         health.answered();
         health.failed();
         health.failed();
+        secs(2).await;
+        assert!(!health.is_out());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_exchange_tries_an_endpoint_that_was_out_before_all_others_return() {
+        let health = Health::new(HealthSettings { failures: 1, ..HealthSettings::default() });
+        health.failed();
+        secs(2).await;
+        assert!(!health.is_out());
+        health.chosen();
+        assert!(health.is_out(), "the others wait for the first one's answer");
+        health.failed();
+        secs(3).await;
+        assert!(health.is_out(), "the trial failed: twice as long");
+        secs(1).await;
+        health.chosen();
+        health.answered();
+        assert!(!health.is_out());
+        // A trial that ends without news, because its client left, is no dead end.
+        health.failed();
+        secs(2).await;
+        health.chosen();
         secs(2).await;
         assert!(!health.is_out());
     }

@@ -43,6 +43,9 @@ use crate::identity::{Identity, Peer, TenantName};
 
 /// Attempts on connections that turn out closed before the one on a new connection.
 const STALE_TRIES: usize = 1;
+/// Endpoints one exchange is offered to, as long as none of them could be reached: a caller must not
+/// wait for the connect deadlines of all.
+const MOST_OFFERS: usize = 2;
 
 /// What all workers' upstreams have in common: settings that have been checked.
 #[derive(Clone, Debug)]
@@ -201,7 +204,7 @@ where
         Ok(response.map(|body| UpstreamBody::new(body, None, between, total)))
     }
 
-    /// Sends to the first endpoint that can be reached.
+    /// Sends to the endpoint whose turn it is or, where that one can't be reached, to the next.
     async fn exchange(
         &self,
         mut request: Request<Sent<B>>,
@@ -213,7 +216,7 @@ where
             return self.send(own, lease, request, wanted).await;
         }
         let mut last = None;
-        for choice in self.endpoints.order() {
+        for choice in self.endpoints.order().into_iter().take(MOST_OFFERS) {
             let pool = self.endpoints.get(choice);
             match pool.lease(false).await {
                 Ok(lease) => {
