@@ -39,3 +39,20 @@ async fn an_endpoint_that_fails_in_a_row_gets_nothing_more_while_another_answers
     answer(&bad, failed).await;
     assert!(head(&mut client).await.starts_with("HTTP/1.1 503"));
 }
+
+#[tokio::test]
+async fn an_exchange_is_offered_to_two_endpoints_and_no_more() {
+    let (first, second) = (listener().await.local_addr(), listener().await.local_addr());
+    let third = listener().await;
+    let mut settings = to(&third);
+    for (weight, gone) in [(2, first), (3, second)] {
+        let mut endpoint = to_url(&format!("http://{}", gone.unwrap())).endpoints.remove(0);
+        endpoint.weight = weight;
+        settings.endpoints.push(endpoint);
+    }
+    let proxy = Proxy::start(loopback(), settings);
+    let mut client = proxy.client().await;
+    client.write_all(GET).await.unwrap();
+    assert!(head(&mut client).await.starts_with("HTTP/1.1 502"));
+    nothing(third.accept()).await;
+}
