@@ -71,7 +71,8 @@ impl Control {
         };
         let following = follow(&shared, watched, done.clone(), apply);
         let ticking = tick(&shared, &ticked, &done);
-        tokio::try_join!(ticking, following, obey(&mut ends, &stop, &state, &done))?;
+        let rereading = reread_keys(&ticked, &done);
+        tokio::try_join!(ticking, following, rereading, obey(&mut ends, &stop, &state, &done))?;
         Ok(())
     }
 }
@@ -105,6 +106,28 @@ async fn tick(
                 shared.telemetry.metrics.endpoints(endpoints.up());
             }
         }
+    }
+}
+
+/// How often the files that hold providers' keys are read.
+const KEYS_EVERY: Duration = Duration::from_secs(2);
+
+/// Follows the providers' key files. What is wrong with one is said once.
+async fn reread_keys(endpoints: &Endpoints, done: &CancellationToken) -> anyhow::Result<()> {
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = done.cancelled() => return Ok(()),
+            () = tokio::time::sleep(KEYS_EVERY) => {}
+        }
+        let endpoints = endpoints.clone();
+        let reread = tokio::task::spawn_blocking(move || endpoints.reread_keys()).await;
+        let Ok(reread) = reread else { continue };
+        match &reread {
+            Err(why) if !failing => tracing::error!("the providers' keys stay as they are: {why}"),
+            Ok(()) | Err(_) => {}
+        }
+        failing = reread.is_err();
     }
 }
 

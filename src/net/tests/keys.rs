@@ -64,4 +64,10 @@ async fn a_key_is_swapped_while_running_and_never_goes_to_another_endpoint() {
     sends("first").await;
     endpoints.rekey(&settings, keys);
     sends("second").await;
+    std::fs::write(file.path(), "").unwrap();
+    assert!(endpoints.reread_keys().is_err());
+    sends("second").await;
+    std::fs::write(file.path(), "third").unwrap();
+    endpoints.reread_keys().unwrap();
+    sends("third").await;
 }

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
@@ -53,6 +53,8 @@ pub struct Endpoints {
     settings: Arc<Settings>,
     tls: Option<Arc<rustls::ClientConfig>>,
     keys: Keys,
+    /// As last taken over: where the keys are read from now.
+    sources: Arc<ArcSwap<Settings>>,
     healths: Arc<[Health]>,
 }
 
@@ -110,7 +112,8 @@ impl Endpoints {
         let keys = keys.collect();
         let healths =
             settings.endpoints.iter().map(|_| Health::new(settings.health.clone())).collect();
-        Ok(Self { settings: Arc::new(settings), tls, keys, healths })
+        let sources = Arc::new(ArcSwap::from_pointee(settings.clone()));
+        Ok(Self { settings: Arc::new(settings), tls, keys, sources, healths })
     }
 
     /// Of each endpoint, in the order of the settings, whether it takes its share of the load.
@@ -127,6 +130,15 @@ impl Endpoints {
                 self.keys[index].store(key.map(Arc::new));
             }
         }
+        self.sources.store(Arc::new(settings.clone()));
+    }
+
+    /// Takes over what the key files hold now; while one can't be read, all keys stay as they are.
+    /// Blocks on the disk.
+    pub fn reread_keys(&self) -> Result<(), BadKey> {
+        let sources = self.sources.load_full();
+        self.rekey(&sources, sources.keys()?);
+        Ok(())
     }
 
     /// An upstream with connections of its own.
