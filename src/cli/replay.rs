@@ -115,8 +115,8 @@ fn table(report: &Report) -> String {
     for (name, met) in met.chain(&report.classes) {
         let _ = writeln!(
             text,
-            "{name}: of {} accounts {} throttled, {} challenged, {} dropped at least once",
-            met.accounts, met.throttled, met.challenged, met.dropped
+            "{name}: of {} accounts {} shaped, {} throttled, {} challenged, {} dropped at least once",
+            met.accounts, met.shaped, met.throttled, met.challenged, met.dropped
         );
     }
     text

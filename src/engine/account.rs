@@ -32,6 +32,8 @@ pub(super) struct Account {
     pub(super) keys: Keys,
     pub(super) fired: u8,
     pub(super) counted: Action,
+    /// The octave of its exchanges it is counted in.
+    pub(super) load: Option<u8>,
     pub(super) held: Held,
     pub(super) clearance: Option<Granted>,
     pub(super) score: f32,
@@ -100,6 +102,7 @@ impl Account {
             keys: Keys::default(),
             fired: 0,
             counted: Action::Allow,
+            load: None,
             held: Held::default(),
             clearance: None,
             score: f32::NEG_INFINITY,
@@ -177,6 +180,9 @@ impl Account {
     pub(super) fn add_to(&self, crowd: &mut Crowd) {
         crowd.aged += u32::from(self.established);
         crowd.rungs[self.counted.index()] += 1;
+        if let Some(octave) = self.load {
+            crowd.loads[usize::from(octave)] += 1;
+        }
         for family in speaking(self.fired) {
             crowd.fired[family.index()] += 1;
         }
@@ -188,6 +194,9 @@ impl Account {
         less(&mut crowd.members, 1);
         less(&mut crowd.aged, u32::from(self.established));
         less(&mut crowd.rungs[self.counted.index()], 1);
+        if let Some(octave) = self.load {
+            less(&mut crowd.loads[usize::from(octave)], 1);
+        }
         for family in speaking(self.fired) {
             less(&mut crowd.fired[family.index()], 1);
         }

@@ -12,6 +12,7 @@ use super::group::{self, Rates};
 use super::settings::Group;
 use crate::identity::Tag;
 use crate::policy::Action;
+use crate::signal::crowd::octave;
 use crate::signal::habits::candidate_keys;
 use crate::signal::{self, Ask, Crowd, Crowds, Facet, Family};
 use crate::time::Timestamp;
@@ -135,6 +136,25 @@ impl Fleet {
             self.crowds.amend(key, |crowd| {
                 less(&mut crowd.rungs[from.index()]);
                 crowd.rungs[to.index()] += 1;
+            });
+        }
+    }
+
+    /// Counts an account by how much it has asked.
+    pub(super) fn reload(&self, account: &mut Account) {
+        let load = octave(account.habits.exchanges).map(|octave| octave as u8);
+        if load == account.load {
+            return;
+        }
+        let before = std::mem::replace(&mut account.load, load);
+        for &key in account.keys.as_slice() {
+            self.crowds.amend(key, |crowd| {
+                if let Some(octave) = before {
+                    less(&mut crowd.loads[usize::from(octave)]);
+                }
+                if let Some(octave) = load {
+                    crowd.loads[usize::from(octave)] += 1;
+                }
             });
         }
     }

@@ -166,6 +166,7 @@ impl Engine {
         if !seen {
             account.habits.take(exchange);
         }
+        self.fleet.reload(account);
         self.fleet.regroup(account, now, &settings.group);
         self.fleet.keep(account, now);
         let (crowds, aged) = (&self.fleet.crowds, account.established);

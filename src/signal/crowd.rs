@@ -49,12 +49,24 @@ pub struct Crowd {
     pub fired: [u32; Family::ALL.len()],
     /// Members held at each rung of the ladder, allow first.
     pub rungs: [u32; 5],
+    /// Members by the octave of their exchanges, as [`octave`] counts them.
+    pub loads: [u32; OCTAVES],
     /// When the first member came, and the members who came in the last day (decayed).
     pub since: Timestamp,
     pub recent: f32,
     pub recent_at: Timestamp,
     /// The group term in nats, as the engine last computed it.
     pub heat: f32,
+}
+
+/// Octaves of exchanges that are told apart: 8 to 15, 16 to 31, and so on; the last is open.
+pub const OCTAVES: usize = 8;
+
+/// The octave of an account's exchanges. None below eight: where everybody has asked two or three
+/// times, everybody has asked equally often.
+pub fn octave(exchanges: u32) -> Option<usize> {
+    let octave = exchanges.checked_ilog2()?.checked_sub(3)?;
+    Some((octave as usize).min(OCTAVES - 1))
 }
 
 /// Every crowd, bounded.
@@ -125,6 +137,18 @@ impl Crowd {
     /// Members who came within about a day before `now`.
     pub fn recent_at(&self, now: Timestamp) -> f32 {
         self.recent * (-now.hours_since(self.recent_at) / 24.0).exp()
+    }
+
+    /// Members with exchanges enough to compare, and the variance of the octave of their exchanges.
+    pub fn spread(&self) -> (u32, f32) {
+        let (mut n, mut sum, mut squares) = (0, 0.0, 0.0);
+        for (octave, &members) in self.loads.iter().enumerate() {
+            n += members;
+            sum += octave as f32 * members as f32;
+            squares += (octave * octave) as f32 * members as f32;
+        }
+        let all = n.max(2) as f32;
+        (n, ((squares - sum * sum / all) / (all - 1.0)).max(0.0))
     }
 
     /// Share of members who are established.

@@ -16,6 +16,7 @@ pub mod index;
 pub mod sketch;
 
 mod elicitation;
+mod equal_loads;
 mod failover;
 mod harvest_format;
 mod id_crossing;
@@ -47,6 +48,7 @@ signals! {
     id_crossing: id_crossing::IdCrossing,
     migration: migration::Migration,
     failover: failover::Failover,
+    equal_loads: equal_loads::EqualLoads,
 }
 
 #[cfg(test)]

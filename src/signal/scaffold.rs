@@ -1,8 +1,12 @@
 //! B7: one scaffold, and something new in it every time.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::exchange::Ask;
 use super::registry::{Ended, Family, Signal, Spec};
 
 pub(super) struct Scaffold;
@@ -23,14 +27,66 @@ impl Signal for Scaffold {
     };
 
     type Params = Params;
-    type Account = ();
-    type Fleet = ();
+    type Account = Common;
+    type Fleet = Askers;
 
-    /// The share of the user turns that is template; nothing to say where turns repeat.
-    fn learn(params: &Params, ended: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
+    /// The share of the user turns that is template; nothing to say where turns repeat, be it on
+    /// this account or over the fleet: who deals out work does not pay twice for one answer, while
+    /// classes, evaluations and the users of one product do ask the same.
+    fn learn(
+        params: &Params,
+        ended: &Ended<'_>,
+        account: &mut Common,
+        fleet: &Askers,
+    ) -> Option<f32> {
+        let common = account.take(fleet.asked_elsewhere(&ended.exchange.ask));
         let novelty = ended.habits.novelty(params.at_least)?;
         let scaffold = ended.habits.scaffold()?;
-        Some(if novelty >= params.novelty { scaffold } else { 0.0 })
+        let new = novelty >= params.novelty && common <= params.common;
+        Some(if new { scaffold } else { 0.0 })
+    }
+}
+
+/// The share of an account's turns that other accounts have asked too; forgets as it goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Common(f32);
+
+impl Common {
+    /// Turns the share reaches back.
+    const MEMORY: f32 = 32.0;
+
+    fn take(&mut self, asked_elsewhere: bool) -> f32 {
+        self.0 += (f32::from(u8::from(asked_elsewhere)) - self.0) / Self::MEMORY;
+        self.0
+    }
+}
+
+/// Who asked each turn last: a table in which a turn replaces whatever has its place. What is lost
+/// by that only makes a repeated turn look new.
+#[derive(Debug)]
+pub(super) struct Askers(Box<[AtomicU64]>);
+
+/// Turns remembered, 8 bytes each: some minutes of a busy fleet, days of a small one.
+const TURNS: usize = 1 << 20;
+
+impl Default for Askers {
+    fn default() -> Self {
+        Self((0..TURNS).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Askers {
+    /// Whether another account asked this turn last; from now on this one did.
+    fn asked_elsewhere(&self, ask: &Ask) -> bool {
+        let last = ask.prompt.last.0;
+        if last == 0 {
+            return false;
+        }
+        // Half of each word tells the turn, half the asker.
+        let turn = last & 0xffff_ffff_0000_0000;
+        let asker = ask.caller.account.0.iter().take(4).fold(0, |id, &b| id << 8 | u64::from(b));
+        let before = self.0[last as usize % TURNS].swap(turn | asker, Relaxed);
+        before & 0xffff_ffff_0000_0000 == turn && before != turn | asker
     }
 }
 
@@ -43,11 +99,14 @@ pub struct Params {
     /// Share of turns that must not have been seen before.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub novelty: f32,
+    /// Share of turns that other accounts may have asked too.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub common: f32,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { at_least: 8, novelty: 0.98 }
+        Self { at_least: 8, novelty: 0.98, common: 0.1 }
     }
 }
 
@@ -57,11 +116,15 @@ mod tests {
     use super::*;
 
     fn says(texts: impl IntoIterator<Item = String>) -> Option<f32> {
-        let (mut around, mut last) = (Around::default(), None);
+        asks(&Askers::default(), 1, texts)
+    }
+
+    fn asks(fleet: &Askers, who: u8, texts: impl IntoIterator<Item = String>) -> Option<f32> {
+        let (mut around, mut last, mut common) = (Around::default(), None, Common::default());
         for text in texts {
-            let ended = exchange(1, 0, user(&text));
+            let ended = exchange(who, 0, user(&text));
             around.habits.take(&ended);
-            last = Scaffold::learn(&Params::default(), &around.ended(&ended), &mut (), &());
+            last = Scaffold::learn(&Params::default(), &around.ended(&ended), &mut common, fleet);
         }
         last
     }
@@ -70,6 +133,14 @@ mod tests {
     fn a_template_with_new_fillings_is_seen() {
         assert!(says(SUBJECTS.map(filled)) > Some(0.6));
         assert_eq!(says(SUBJECTS[..5].iter().map(|subject| filled(subject))), None);
+    }
+
+    #[test]
+    fn a_template_filled_with_what_everybody_asks_is_not() {
+        let fleet = Askers::default();
+        assert!(asks(&fleet, 1, SUBJECTS.map(filled)) > Some(0.6), "the first to ask");
+        assert_eq!(asks(&fleet, 2, SUBJECTS.map(filled)), Some(0.0));
+        assert_eq!(asks(&fleet, 3, SUBJECTS.map(filled)), Some(0.0));
     }
 
     #[test]

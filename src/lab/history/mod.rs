@@ -88,7 +88,7 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         self.advance(ask.at);
         let verdict = self.engine.assess(&ask);
         let action = self.carried_out(&ask, &verdict);
-        let dropped_before = self.report.take(&line, &ask, action);
+        let dropped_before = self.report.take(&line, &ask, (action, &verdict));
         if action == Action::Drop && !dropped_before {
             (self.dropped)(&line.account);
         }

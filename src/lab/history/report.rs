@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::line::Line;
+use crate::engine::Verdict;
 use crate::lab::replay::BadLine;
 use crate::policy::Action;
 use crate::signal::Ask;
@@ -35,6 +36,10 @@ pub struct Side {
     pub first_enforced: Option<(u64, f32)>,
     /// Accounts, and how many of them met each action at least once.
     pub met: Met,
+    /// Exchanges on which each signal gave evidence; `group` is what crowds added.
+    pub signals: BTreeMap<String, u64>,
+    /// Exchanges by score, rounded down to whole nats.
+    pub scores: BTreeMap<i32, u64>,
     #[serde(skip)]
     accounts: BTreeMap<String, Account>,
     #[serde(skip)]
@@ -45,6 +50,7 @@ pub struct Side {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Met {
     pub accounts: u64,
+    pub shaped: u64,
     pub throttled: u64,
     pub challenged: u64,
     pub dropped: u64,
@@ -56,7 +62,12 @@ struct Account(u8);
 
 impl Report {
     /// Counts one ask; true when its account had been dropped before.
-    pub(super) fn take(&mut self, line: &Line<'_>, ask: &Ask, action: Action) -> bool {
+    pub(super) fn take(
+        &mut self,
+        line: &Line<'_>,
+        ask: &Ask,
+        (action, verdict): (Action, &Verdict),
+    ) -> bool {
         let label = line.label.as_deref().unwrap_or("unlabelled");
         if !self.sides.contains_key(label) {
             self.sides.insert(label.to_owned(), Side { since: ask.at, ..Side::default() });
@@ -66,6 +77,7 @@ impl Report {
             side.first_enforced = Some((side.offered, ask.at.hours_since(side.since)));
         }
         side.offered += 1;
+        side.weigh(verdict);
         *side.count(action) += 1;
         let (new, before) = side.account(&line.account).meet(action);
         let honest = !label.starts_with("campaign");
@@ -86,6 +98,19 @@ impl Side {
             Action::Throttle => &mut self.throttled,
             Action::Challenge => &mut self.challenged,
             Action::Drop => &mut self.dropped,
+        }
+    }
+
+    fn weigh(&mut self, verdict: &Verdict) {
+        *self.scores.entry(verdict.score.floor() as i32).or_default() += 1;
+        let group = (verdict.group > 0.0).then_some("group");
+        let named = verdict.evidence.iter().filter(|evidence| evidence.nats > 0.0);
+        for name in named.map(|evidence| &*evidence.signal).chain(group) {
+            if let Some(count) = self.signals.get_mut(name) {
+                *count += 1;
+            } else {
+                self.signals.insert(name.to_owned(), 1);
+            }
         }
     }
 
@@ -113,7 +138,8 @@ impl Met {
         self.accounts += u64::from(new);
         let first = u64::from(before & bit(action) == 0);
         match action {
-            Action::Allow | Action::Shape => {}
+            Action::Allow => {}
+            Action::Shape => self.shaped += first,
             Action::Throttle => self.throttled += first,
             Action::Challenge => self.challenged += first,
             Action::Drop => self.dropped += first,
