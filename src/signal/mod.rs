@@ -19,9 +19,12 @@ mod elicitation;
 mod equal_loads;
 mod failover;
 mod harvest_format;
+mod grader;
 mod id_crossing;
 mod egress;
 mod migration;
+mod neutralising;
+mod reasoning_attack;
 mod scaffold;
 mod template;
 mod toolset;
@@ -40,6 +43,9 @@ use self::registry::{Signal, signals};
 
 signals! {
     elicitation: elicitation::Elicitation,
+    reasoning_attack: reasoning_attack::ReasoningAttack,
+    grader: grader::Grader,
+    neutralising: neutralising::Neutralising,
     harvest_format: harvest_format::HarvestFormat,
     scaffold: scaffold::Scaffold,
     egress: egress::Egress,

@@ -95,6 +95,17 @@ impl Stable {
         let bands = (0..SLOTS / width).filter(move |&band| stable(band));
         bands.map(move |band| band_hash(band, &self.sketch[band * width..][..width]))
     }
+
+    /// Hashes of each two stable slots that follow one another, whatever lies between: where long
+    /// fillings leave few slots to the template, hardly two of them are neighbours.
+    fn links(&self, repeats: u8) -> impl Iterator<Item = u64> {
+        let stable = move |slot: &usize| self.repeats[*slot] >= repeats;
+        let (slots, next) = ((0..SLOTS).filter(stable), (0..SLOTS).filter(stable).skip(1));
+        slots.zip(next).map(|(one, other)| {
+            let place = SLOTS + one * SLOTS + other;
+            band_hash(place, &[self.sketch[one], self.sketch[other]])
+        })
+    }
 }
 
 fn band_hash(band: usize, slots: &[u32]) -> u64 {
@@ -157,7 +168,10 @@ impl Habits {
     /// The keys of the crowds this account belongs to, at most [`MAX_KEYS`].
     pub fn keys(&self) -> impl Iterator<Item = (Facet, Tag)> {
         let system = self.system.bands(SYSTEM_BAND, SYSTEM_REPEATS).map(|b| (Facet::System, b));
-        let user = self.user.bands(USER_BAND, USER_REPEATS).take(10).map(|b| (Facet::User, b));
+        let bands = self.user.bands(USER_BAND, USER_REPEATS);
+        let few = self.user.bands(USER_BAND, USER_REPEATS).count() < FEW_BANDS;
+        let links = self.user.links(USER_REPEATS).filter(move |_| few);
+        let user = bands.chain(links).take(10).map(|b| (Facet::User, b));
         let tools = Some((Facet::Tools, self.tools.0)).filter(|_| self.tools != Tag::default());
         let egress = Some((Facet::Egress, self.egress.0)).filter(|_| self.egress != Tag::default());
         let keys = tools.into_iter().chain(egress).chain(system).chain(user);
@@ -168,6 +182,9 @@ impl Habits {
 /// System prompts repeat whole: 8 bands of 4. Templates around slots keep fewer slots: 16 of 2.
 const SYSTEM_BAND: usize = 4;
 const USER_BAND: usize = 2;
+
+/// Below so many bands a user turn's template is keyed by the links between its slots as well.
+const FEW_BANDS: usize = 4;
 
 /// Every key under which this prompt could belong to a crowd: what an account without habits, on
 /// its first request, is looked up by.
