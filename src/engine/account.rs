@@ -164,8 +164,11 @@ impl Account {
         cohorts: &Cohorts,
     ) -> bool {
         self.last = exchange.ended.max(self.last);
-        let due = self.last.hours_since(self.first) >= f32::from(after_days) * 24.0;
-        if self.established || !due {
+        // An account under suspicion does not ripen.
+        let ripe = self.last.hours_since(self.first) >= f32::from(after_days) * 24.0
+            && self.held.rung == Action::Allow;
+        let standing = exchange.ask.caller.attributes.standing(self.last, after_days);
+        if self.established || !standing.unwrap_or(ripe) {
             return false;
         }
         self.established = true;

@@ -13,7 +13,7 @@ use super::settings::Group;
 use crate::identity::Tag;
 use crate::policy::Action;
 use crate::signal::crowd::octave;
-use crate::signal::habits::candidate_keys;
+use crate::signal::habits::{caller_keys, prompt_keys};
 use crate::signal::{self, Ask, Crowd, Crowds, Facet, Family};
 use crate::time::Timestamp;
 
@@ -51,7 +51,7 @@ impl Fleet {
     pub(super) fn around(&self, ask: &Ask, account: &Account, group: &Group) -> Around {
         let mut around = Around::default();
         let mut matches = 0;
-        for (facet, key) in candidate_keys(&ask.prompt, ask.caller.egress) {
+        for (facet, key) in prompt_keys(&ask.prompt).chain(caller_keys(&ask.caller)) {
             let Some(crowd) = self.crowds.get(key).filter(|crowd| crowd.heat > 0.0) else {
                 continue;
             };

@@ -22,6 +22,7 @@ prop_compose! {
             end_user: None,
             egress,
             client: Client::Litellm,
+            attributes: Default::default(),
         }
     }
 }

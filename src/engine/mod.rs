@@ -85,7 +85,10 @@ impl Engine {
         let rules = self.rules();
         let policy = rules.policies.of(&ask.caller.tenant);
         let Some(account) = self.find(ask.caller.account) else {
-            let stranger = Account::new(cohort_of(ask), ask.at);
+            let mut stranger = Account::new(cohort_of(ask), ask.at);
+            let days = rules.settings.established_after_days;
+            let standing = ask.caller.attributes.standing(ask.at, days);
+            stranger.established = standing.unwrap_or_default();
             let weighed = self.weigh(&rules, policy, ask, &stranger);
             let rung = policy.ladder.rung(weighed.verdict.score).max(weighed.floor);
             return decide(policy, ask, Verdict { action: rung, ..weighed.verdict });

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::dialect::{Api, Usage};
-use crate::identity::{Caller, Client, Tag};
+use crate::identity::{Attributes, Caller, Client, Tag};
 use crate::policy::Settings as PolicySettings;
 use crate::signal::{Completion, ExchangeId, Prompt, UsageSource};
 
@@ -27,6 +27,7 @@ fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
         end_user: None,
         egress: Tag(u64::from(account) + 1),
         client: Client::OpenaiPython,
+        attributes: Default::default(),
     };
     let prompt = Prompt {
         api: Api::OpenaiChat,
@@ -123,6 +124,28 @@ fn an_sdks_retry_of_what_was_refused_is_no_fresh_evidence_but_once() {
     engine.learn(&served(again(4, 1), &[]));
     engine.learn(&served(again(3, 0), &[]));
     assert_eq!(counted(), 6, "another body, or none that calls itself a retry");
+}
+
+#[test]
+fn an_account_of_standing_starts_lower_and_one_that_never_paid_does_not_ripen() {
+    let engine = engine(ENFORCE);
+    let with = |account, n, at, paid| {
+        let mut ask = ask(account, n, at);
+        let created = Some(START);
+        ask.caller.attributes = Attributes { created, paid_invoices: paid, ..Default::default() };
+        ask
+    };
+    let late = seconds(30 * 24 * 3600);
+    let (lower, upper) = (Settings::default().prior_established, Settings::default().prior_new);
+    let prior = |ask: &Ask| engine.assess(ask).prior;
+    assert_eq!(prior(&with(1, 1, late, Some(3))), lower, "a stranger of standing");
+    assert_eq!(prior(&with(2, 1, START, Some(3))), upper, "too new");
+    for (account, paid) in [(3, Some(0)), (4, None), (5, Some(1))] {
+        engine.learn(&served(with(account, 1, START, paid), &[]));
+        engine.learn(&served(with(account, 2, late, paid), &[]));
+    }
+    let after = |account, paid| prior(&with(account, 3, late, paid));
+    assert_eq!([after(3, Some(0)), after(4, None), after(5, Some(1))], [upper, lower, lower]);
 }
 
 #[test]

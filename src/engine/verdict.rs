@@ -66,6 +66,8 @@ impl Verdict {
                 Facet::User => "prompt template",
                 Facet::Tools => "tool set",
                 Facet::Egress => "network",
+                Facet::Payment => "means of payment",
+                Facet::Signup => "hour and kind of sign-up",
             };
             let _ = write!(
                 words,

@@ -7,7 +7,7 @@ use super::account::{self, KeyTexts, Offer, Source};
 use super::address::Hops;
 use super::settings::{AccountSource, Anonymous, Invalid, Settings};
 use super::tenant::{Rules, Sought};
-use super::{AccountId, Caller, Identity, Keyring, Peer, TenantName, Unidentified};
+use super::{AccountId, Caller, Identity, Keyring, Peer, TenantName, Told, Unidentified};
 use super::{client, credential};
 
 /// Tells who calls, by the operator's settings.
@@ -21,6 +21,7 @@ pub struct Identifier {
     /// Of requests that no rule matches; none when they are refused.
     default: Option<Tenant>,
     org_header: Option<HeaderName>,
+    attributes_header: Option<HeaderName>,
     anonymous: Anonymous,
     query_key: bool,
 }
@@ -74,6 +75,11 @@ impl Identifier {
             tenants: of_rule.collect::<Result<_, _>>()?,
             default,
             org_header: settings.org_header.as_deref().map(account::header_name).transpose()?,
+            attributes_header: settings
+                .attributes_header
+                .as_deref()
+                .map(account::header_name)
+                .transpose()?,
             anonymous: settings.anonymous,
             query_key: settings.query_key,
         })
@@ -106,6 +112,13 @@ impl Identifier {
             Some(header) if trusted_hop => account::one(&head.headers, header)?,
             Some(_) | None => None,
         };
+        let told = match &self.attributes_header {
+            Some(header) if trusted_hop => account::one(&head.headers, header)?,
+            Some(_) | None => None,
+        };
+        // What can't be read is not known: an account must not be lost over it.
+        let told = told.and_then(|told| serde_json::from_slice::<Told<'_>>(told).ok());
+        let attributes = told.map(|told| told.attributes(&self.keyring)).unwrap_or_default();
         let caller = Caller {
             tenant: name.clone(),
             account,
@@ -113,6 +126,7 @@ impl Identifier {
             end_user: None,
             egress: self.keyring.egress(address),
             client: client::family(&head.headers),
+            attributes,
         };
         Ok(Identity { caller, address, trusted_hop })
     }
@@ -137,6 +151,7 @@ fn needs_trusted_hop(settings: &Settings) -> Result<(), Invalid> {
         Some(rule) => format!("the header of tenant `{}`", rule.name),
         None if by_header(&settings.account) => "the account's header".to_owned(),
         None if settings.org_header.is_some() => "org_header".to_owned(),
+        None if settings.attributes_header.is_some() => "attributes_header".to_owned(),
         None => return Ok(()),
     };
     match settings.trusted_hops.is_empty() {

@@ -4,6 +4,7 @@
 
 mod account;
 mod address;
+mod attributes;
 mod client;
 mod credential;
 mod encoding;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::KeyTexts;
+pub use self::attributes::{Attributes, Told};
 pub use self::client::family as client_family;
 pub use self::identifier::Identifier;
 pub use self::keyring::Keyring;
@@ -60,6 +62,9 @@ pub struct Caller {
     /// The /24 (IPv4) or /48 (IPv6) the request came from.
     pub egress: Tag,
     pub client: Client,
+    /// How the account came to be, where the operator tells.
+    #[serde(default, skip_serializing_if = "Attributes::is_unknown")]
+    pub attributes: Attributes,
 }
 
 /// The family of client software, from its own words. Easily forged: a cohort key, never trust.

@@ -28,6 +28,10 @@ pub struct Settings {
     /// A header naming the organisation an account belongs to; from a trusted hop only, which
     /// must drop it from clients' requests. Default: none.
     pub org_header: Option<String>,
+    /// A header that tells an account's provisioning attributes, as JSON with the members
+    /// `created_at` (seconds), `plan`, `paid_invoices`, `payment_hash`, `pathway`, `verified`; from
+    /// a trusted hop only, which removes it from what callers send.
+    pub attributes_header: Option<String>,
     /// What becomes of a request without a credential. Default: by-address.
     pub anonymous: Anonymous,
     /// The tenant of requests that no rule matches. Default: "default".
@@ -47,6 +51,7 @@ impl Default for Settings {
             account: AccountSource::default(),
             query_key: true,
             org_header: None,
+            attributes_header: None,
             anonymous: Anonymous::default(),
             default_tenant: "default".to_owned(),
             require_tenant: false,

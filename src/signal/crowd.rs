@@ -20,6 +20,8 @@ pub enum Facet {
     User,
     Tools,
     Egress,
+    Payment,
+    Signup,
 }
 
 impl Facet {
@@ -28,6 +30,7 @@ impl Facet {
         match self {
             Self::System | Self::User | Self::Tools => Family::T,
             Self::Egress => Family::N,
+            Self::Payment | Self::Signup => Family::P,
         }
     }
 
@@ -187,9 +190,16 @@ mod tests {
 
     #[test]
     fn equal_parts_of_different_facets_never_meet() {
-        let facets = [Facet::System, Facet::User, Facet::Tools, Facet::Egress];
+        let facets = [
+            Facet::System,
+            Facet::User,
+            Facet::Tools,
+            Facet::Egress,
+            Facet::Payment,
+            Facet::Signup,
+        ];
         let keys = facets.map(|facet| facet.key(5));
-        assert!((0..4).all(|a| (0..a).all(|b| keys[a] != keys[b])));
+        assert!((0..facets.len()).all(|a| (0..a).all(|b| keys[a] != keys[b])));
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn most_equal(
     crowds: &Crowds,
 ) -> Option<f32> {
     let (mut whole, mut pairs) = (0.0_f32, [0.0_f32; PAIRS]);
-    for (facet, key) in keys.filter(|(facet, _)| *facet != Facet::Egress) {
+    for (facet, key) in keys.filter(|(facet, _)| facet.family() == Family::T) {
         let nats = crowds.get(key).map_or(0.0, |crowd| equality(params, &crowd));
         if facet != Facet::User {
             whole = whole.max(nats);

@@ -25,6 +25,7 @@ mod egress;
 mod migration;
 mod neutralising;
 mod reasoning_attack;
+mod payment;
 mod scaffold;
 mod template;
 mod toolset;
@@ -48,6 +49,7 @@ signals! {
     neutralising: neutralising::Neutralising,
     harvest_format: harvest_format::HarvestFormat,
     scaffold: scaffold::Scaffold,
+    payment: payment::Payment,
     egress: egress::Egress,
     template: template::Template,
     toolset: toolset::Toolset,

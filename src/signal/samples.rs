@@ -24,6 +24,7 @@ pub(super) fn caller(account: u8) -> Caller {
         end_user: None,
         egress: Tag(u64::from(account)),
         client: Client::Other,
+        attributes: Default::default(),
     }
 }
 

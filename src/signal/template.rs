@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::crowd::{Crowds, Facet};
-use super::habits::candidate_keys;
+use super::habits::prompt_keys;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use crate::identity::Tag;
 use crate::time::Timestamp;
@@ -34,7 +34,7 @@ impl Signal for Template {
         if asked.habits.exchanges >= params.own_template {
             return None;
         }
-        let keys = candidate_keys(&asked.ask.prompt, Tag::default());
+        let keys = prompt_keys(&asked.ask.prompt);
         freshest(keys, asked.crowds, asked.ask.at)
     }
 

@@ -54,6 +54,7 @@ mod fakes {
             end_user: None,
             egress: Tag(1),
             client: Client::Other,
+            attributes: Default::default(),
         };
         let at = Timestamp::from_millis(id);
         Ask { id: ExchangeId(Tag(id)), at, caller, prompt: Prompt::default() }

@@ -41,6 +41,7 @@ fn exchange(ending: Ending, usage: Usage) -> Exchange {
         end_user: None,
         egress: Tag(1),
         client: Client::Other,
+        attributes: Default::default(),
     };
     let prompt = Prompt { api: Api::OpenaiChat, ..Prompt::default() };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());

@@ -29,6 +29,7 @@ fn ask(account: u8, id: u64) -> Ask {
             end_user: None,
             egress: Tag::default(),
             client: Client::Other,
+            attributes: Default::default(),
         },
         prompt: Prompt::default(),
     }

@@ -66,6 +66,7 @@ fn ask() -> Ask {
         end_user: None,
         egress: Tag(1),
         client: Client::Other,
+        attributes: Default::default(),
     };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());
     Ask { id, at, caller, prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() } }

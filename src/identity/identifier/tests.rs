@@ -101,6 +101,22 @@ fn a_request_of_no_tenant_is_refused_where_one_is_required() {
 }
 
 #[test]
+fn attributes_are_believed_from_a_trusted_hop_only_and_unreadable_ones_are_not_known() {
+    let settings = Settings { attributes_header: Some("x-attributes".to_owned()), ..behind_hop() };
+    let told =
+        r#"{"created_at": 1790000000.5, "paid_invoices": 2, "payment_hash": "p1", "seats": 4}"#;
+    let attributes = |told, from| {
+        ask(&settings, &[KEY, ("x-attributes", told)], from).unwrap().caller.attributes
+    };
+    let known = attributes(told, "10.0.0.1");
+    assert_eq!((known.paid_invoices, known.verified), (Some(2), false));
+    assert_eq!(known.payment, Some(keyring().tag("payment", b"p1")));
+    assert!(known.created.is_some() && known.signup.is_some());
+    assert!(attributes(told, "1.2.3.4").is_unknown());
+    assert!(attributes("{\"paid_invoices\": -1}", "10.0.0.1").is_unknown());
+}
+
+#[test]
 fn headers_name_account_and_organisation_only_from_a_trusted_hop() {
     let settings = Settings {
         account: AccountSource::Header(HeaderSource { name: "x-account-id".to_owned() }),

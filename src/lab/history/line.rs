@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::dialect::{self, Api, Delta, Kind, Usage};
-use crate::identity::{Caller, Keyring, Tag, client_family};
+use crate::identity::{Caller, Keyring, Tag, Told, client_family};
 use crate::signal::{self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
 use crate::time::Timestamp;
 
@@ -67,9 +67,15 @@ pub(super) struct Line<'a> {
     #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
+    attributes: Option<Told<'a>>,
+    #[serde(default)]
     pub(super) label: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(super) truth: Option<Truth<'a>>,
+}
+
+fn seconds(t: f64) -> Timestamp {
+    Timestamp::from_millis((t * 1000.0).max(0.0) as u64)
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,7 +90,7 @@ fn unnamed() -> Cow<'static, str> {
 
 impl Line<'_> {
     pub(super) fn at(&self) -> Timestamp {
-        Timestamp::from_millis((self.t * 1000.0).max(0.0) as u64)
+        seconds(self.t)
     }
 
     /// The ask this line stands for.
@@ -99,6 +105,11 @@ impl Line<'_> {
             end_user: self.end_user.as_ref().map(|user| keyring.tag("user", user.as_bytes())),
             egress: self.ip.map(|ip| keyring.egress(ip)).unwrap_or_default(),
             client: client_family(&self.headers()),
+            attributes: self
+                .attributes
+                .as_ref()
+                .map(|told| told.attributes(keyring))
+                .unwrap_or_default(),
         };
         let id = ExchangeId(keyring.tag("exchange", self.id.as_bytes()));
         Ok(Ask { id, at: self.at(), caller, prompt: self.prompt(keyring)? })

@@ -123,7 +123,8 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
             return Action::Throttle;
         }
         *due = (*due).max(ask.at) + gap;
-        Action::Allow
+        // Rungs include those below them: what a throttled account is let through with is shaped.
+        Action::Shape
     }
 
     /// Lets answers end and seconds pass up to `now`.

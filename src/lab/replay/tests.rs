@@ -15,6 +15,7 @@ fn ask(id: u64) -> Ask {
             end_user: None,
             egress: Tag(1),
             client: Client::Other,
+            attributes: Default::default(),
         },
         prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() },
     }

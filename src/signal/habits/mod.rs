@@ -7,10 +7,10 @@
 use super::crowd::Facet;
 use super::exchange::{Exchange, Prompt};
 use super::sketch::{SLOTS, Sketch};
-use crate::identity::Tag;
+use crate::identity::{Attributes, Caller, Tag};
 
 /// Keys one account may be a member of at a time.
-pub const MAX_KEYS: usize = 20;
+pub const MAX_KEYS: usize = 22;
 
 /// Slots of a system prompt count as stable after this many repeats, those of a user turn after
 /// more: chance repeats are likelier where texts are short. At most [`SURE`].
@@ -28,7 +28,7 @@ const COUNTED: u32 = 256;
 /// known one once in sixteen times, which [`Habits::novelty`] makes up for.
 const FULL: u32 = 64;
 
-/// An account's habits. About 390 bytes.
+/// An account's habits. About 410 bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Habits {
     /// Exchanges taken in.
@@ -37,6 +37,9 @@ pub struct Habits {
     pub user: Stable,
     pub tools: Tag,
     pub egress: Tag,
+    /// Means of payment and sign-up, where known.
+    pub payment: Tag,
+    pub signup: Tag,
     /// Exchanges whose last user turn had not been seen from this account (of those counted).
     pub novel: u32,
     pub counted: u32,
@@ -127,7 +130,10 @@ impl Habits {
         if prompt.tools != Tag::default() {
             self.tools = prompt.tools;
         }
-        self.egress = exchange.ask.caller.egress;
+        let caller = &exchange.ask.caller;
+        self.egress = caller.egress;
+        self.payment = caller.attributes.payment.unwrap_or(self.payment);
+        self.signup = caller.attributes.signup.unwrap_or(self.signup);
         if prompt.last != Tag::default() {
             self.count(prompt.last);
         }
@@ -172,9 +178,14 @@ impl Habits {
         let few = self.user.bands(USER_BAND, USER_REPEATS).count() < FEW_BANDS;
         let links = self.user.links(USER_REPEATS).filter(move |_| few);
         let user = bands.chain(links).take(10).map(|b| (Facet::User, b));
-        let tools = Some((Facet::Tools, self.tools.0)).filter(|_| self.tools != Tag::default());
-        let egress = Some((Facet::Egress, self.egress.0)).filter(|_| self.egress != Tag::default());
-        let keys = tools.into_iter().chain(egress).chain(system).chain(user);
+        let marks = [
+            (Facet::Tools, self.tools),
+            (Facet::Egress, self.egress),
+            (Facet::Payment, self.payment),
+            (Facet::Signup, self.signup),
+        ];
+        let marks = marks.into_iter().filter(|(_, tag)| *tag != Tag::default());
+        let keys = marks.map(|(facet, tag)| (facet, tag.0)).chain(system).chain(user);
         keys.map(|(facet, part)| (facet, facet.key(part))).take(MAX_KEYS)
     }
 }
@@ -188,14 +199,20 @@ const FEW_BANDS: usize = 4;
 
 /// Every key under which this prompt could belong to a crowd: what an account without habits, on
 /// its first request, is looked up by.
-pub fn candidate_keys(prompt: &Prompt, egress: Tag) -> impl Iterator<Item = (Facet, Tag)> {
+pub fn prompt_keys(prompt: &Prompt) -> impl Iterator<Item = (Facet, Tag)> {
     let system = prompt.system.iter().flat_map(|s| bands_of(s, SYSTEM_BAND, Facet::System));
     let user = prompt.user.iter().flat_map(|s| bands_of(s, USER_BAND, Facet::User));
     let tools = Some(prompt.tools).filter(|tag| *tag != Tag::default());
-    let egress = Some(egress).filter(|tag| *tag != Tag::default());
     let tools = tools.map(|tag| (Facet::Tools, Facet::Tools.key(tag.0)));
-    let egress = egress.map(|tag| (Facet::Egress, Facet::Egress.key(tag.0)));
-    tools.into_iter().chain(egress).chain(system).chain(user)
+    tools.into_iter().chain(system).chain(user)
+}
+
+/// Every key under which whoever asks could belong to a crowd.
+pub fn caller_keys(caller: &Caller) -> impl Iterator<Item = (Facet, Tag)> {
+    let Attributes { payment, signup, .. } = caller.attributes;
+    let egress = Some(caller.egress).filter(|tag| *tag != Tag::default());
+    let marks = [(Facet::Egress, egress), (Facet::Payment, payment), (Facet::Signup, signup)];
+    marks.into_iter().filter_map(|(facet, tag)| Some((facet, facet.key(tag?.0))))
 }
 
 fn bands_of(sketch: &Sketch, width: usize, facet: Facet) -> impl Iterator<Item = (Facet, Tag)> {
