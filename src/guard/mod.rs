@@ -8,6 +8,7 @@ mod throttle;
 mod budget;
 mod challenge;
 mod observe;
+mod socket;
 mod refusal;
 
 use std::convert::Infallible;
@@ -20,7 +21,7 @@ use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tokio::sync::Semaphore;
@@ -36,6 +37,7 @@ pub use self::refusal::respond;
 #[doc(hidden)]
 pub use self::settings::Fault;
 pub use self::settings::Settings;
+pub use self::socket::Socket;
 use crate::dialect::{self, Dialect, Framing};
 use crate::engine::Engine;
 use crate::identity::{Identifier, Identity, Keyring, Peer};
@@ -91,7 +93,8 @@ impl<S> Layer<S> for GuardLayer {
 /// A guarded inference service.
 ///
 /// A request's extensions may carry the connection's [`Peer`]; the inner service finds the
-/// exchange's [`Identity`] and [`TenantName`](crate::identity::TenantName) in them. Deadlines of
+/// exchange's [`Identity`] and [`TenantName`](crate::identity::TenantName) in them, and its [`Socket`]
+/// where another protocol is asked for. Deadlines of
 /// the endpoint are the inner service's own; every other wait ends by the guard's settings.
 #[derive(Clone, Debug)]
 pub struct Guard<S> {
@@ -196,15 +199,23 @@ where
     // forward
     head.extensions.insert(identity.caller.tenant.clone());
     head.extensions.insert(identity);
+    let socket = Socket::offer(&mut head);
     shared.telemetry.metrics.overhead(Stage::Before, desk.elapsed(room).saturating_sub(waited));
     let answer = inner.oneshot(Request::from_parts(head, body)).await;
     let answer = answer.map_err(|error| watch.failed(Refusal::from(&error)))?;
 
     // observe, and learn when the answer's body has ended
     let arrived = shared.clock.elapsed_nanos();
-    let mut answer = watch
-        .observe(answer, desk.reader.map(|dialect| (dialect, desk.framing)))
-        .map(Either::Right);
+    let mut answer = match socket {
+        Some(socket) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            watch.switched(answer.status());
+            socket.take(watch);
+            answer.map(|_empty| Either::Left(Full::default()))
+        }
+        _ => watch
+            .observe(answer, desk.reader.map(|dialect| (dialect, desk.framing)))
+            .map(Either::Right),
+    };
     answer.headers_mut().insert(refusal::REQUEST_ID, desk.reference());
     let after = shared.clock.elapsed_nanos().saturating_sub(arrived);
     shared.telemetry.metrics.overhead(Stage::After, after);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -28,8 +28,10 @@ pub(super) struct Watch {
     exchange: Exchange,
     reported: bool,
     reading: Reading,
-    /// Bytes of the answer passed on, and how many there will be where the head says so.
+    /// Bytes of the answer passed on, those received meanwhile over a socket, and how many of the
+    /// answer there will be where the head says so.
     passed: u64,
+    received: u64,
     expected: Option<u64>,
     pass: Option<Pass>,
 }
@@ -44,8 +46,16 @@ impl Watch {
             status: 0,
             completion: Completion::default(),
         };
-        let (reported, reading) = (false, Reading::Nothing);
-        Self { shared, exchange, reported, reading, passed: 0, expected: None, pass: None }
+        Self {
+            shared,
+            exchange,
+            reported: false,
+            reading: Reading::Nothing,
+            passed: 0,
+            received: 0,
+            expected: None,
+            pass: None,
+        }
     }
 
     pub(super) fn ask(&self) -> &Ask {
@@ -97,6 +107,18 @@ impl Watch {
         Response::from_parts(head, Observed { inner: body, watch: self })
     }
 
+    /// The answer is a switch of protocols: it has only begun.
+    pub(super) fn switched(&mut self, status: StatusCode) {
+        self.exchange.status = status.as_u16();
+    }
+
+    /// Ends an exchange whose bytes were passed on elsewhere.
+    pub(super) fn closed(mut self, received: u64, sent: u64, ending: Ending) {
+        self.passed = sent;
+        self.received = received;
+        self.report(ending);
+    }
+
     /// Reads a chunk that is about to be passed on.
     fn passing(&mut self, chunk: &[u8]) {
         let began = self.shared.clock.elapsed_nanos();
@@ -136,6 +158,7 @@ impl Watch {
             Ok(())
         });
         self.exchange.completion.bytes = self.passed;
+        self.exchange.completion.received = self.received;
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
         if let Some(Pass { tokens, .. }) = self.pass.take() {

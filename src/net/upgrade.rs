@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::activity::Hold;
 use super::settings::Deadlines;
+use crate::guard::Socket;
 
 /// How long either side may take to let go of HTTP after the 101.
 const HAND_OVER: Duration = Duration::from_secs(10);
@@ -35,9 +36,14 @@ impl Terms {
         }
     }
 
-    /// Opens the tunnel in a task of its own. `kept` lives as long as the tunnel.
-    pub(super) fn tunnel<K>(self, client: OnUpgrade, endpoint: OnUpgrade, kept: K)
-    where
+    /// Opens the tunnel in a task of its own. `kept` lives as long as the tunnel, and so does the
+    /// exchange, if the guard left its socket.
+    pub(super) fn tunnel<K>(
+        self,
+        (client, endpoint): (OnUpgrade, OnUpgrade),
+        socket: Option<Socket>,
+        kept: K,
+    ) where
         K: Send + 'static,
     {
         // The connection counts as busy from here on, so its idle deadline does not strike.
@@ -47,20 +53,30 @@ impl Terms {
             let both = async { tokio::try_join!(client, endpoint) };
             let Ok(Ok((client, endpoint))) = timeout(HAND_OVER, both).await else { return };
             let (client, endpoint) = (TokioIo::new(client), TokioIo::new(endpoint));
-            let _either_sides_doing = timeout(self.total, pass(client, endpoint, self.idle)).await;
+            let tunnel = pass(client, endpoint, socket.clone(), self.idle);
+            if !matches!(timeout(self.total, tunnel).await, Ok(Ok(())))
+                && let Some(socket) = socket
+            {
+                socket.broken();
+            }
         });
     }
 }
 
 /// Copies until both sides have ended, one fails, or nothing has moved for `idle`.
-async fn pass<A, B>(client: A, mut endpoint: B, idle: Duration) -> io::Result<()>
+async fn pass<A, B>(
+    client: A,
+    mut endpoint: B,
+    socket: Option<Socket>,
+    idle: Duration,
+) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
     let start = Instant::now();
     let pulse = Arc::new(AtomicU64::new(0));
-    let mut client = Watched { io: client, start, pulse: Arc::clone(&pulse) };
+    let mut client = Watched { io: client, socket, start, pulse: Arc::clone(&pulse) };
     let silence = async {
         loop {
             let last = start + Duration::from_millis(pulse.load(Ordering::Relaxed));
@@ -76,10 +92,11 @@ where
     }
 }
 
-/// Notes when bytes last went through, either way.
+/// The client's side: notes what went through, either way, and when last.
 #[derive(Debug)]
 struct Watched<T> {
     io: T,
+    socket: Option<Socket>,
     start: Instant,
     /// Milliseconds after `start`.
     pulse: Arc<AtomicU64>,
@@ -98,8 +115,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         self.beat();
+        if let Some(socket) = &self.socket {
+            socket.received(buf.filled().len() - before);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -112,6 +133,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
         self.beat();
+        if let Some(socket) = &self.socket {
+            socket.sent(written);
+        }
         Poll::Ready(Ok(written))
     }
 
@@ -134,7 +158,7 @@ mod tests {
     async fn a_silent_tunnel_is_closed_and_a_talking_one_is_not() {
         let (mut client, left) = duplex(64);
         let (mut endpoint, right) = duplex(64);
-        let tunnel = tokio::spawn(pass(left, right, Duration::from_secs(60)));
+        let tunnel = tokio::spawn(pass(left, right, None, Duration::from_secs(60)));
         let start = Instant::now();
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_secs(50)).await;

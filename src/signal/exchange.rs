@@ -168,6 +168,9 @@ pub struct Completion {
     pub usage: Usage,
     pub source: UsageSource,
     pub bytes: u64,
+    /// Bytes that came from the caller after the switch, where the answer was one of protocols.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received: u64,
     /// Provider-issued ids that left with it, at most [`Prompt::MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub issued: Vec<Tag>,
@@ -184,6 +187,11 @@ impl Completion {
     pub fn output(&self) -> u32 {
         self.usage.output.unwrap_or_default()
     }
+}
+
+/// For serde, which passes a reference.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where the token counts come from.

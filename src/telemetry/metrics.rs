@@ -125,7 +125,7 @@ impl Metrics {
     pub fn ended(&self, exchange: &Exchange) {
         let (prompt, completion) = (&exchange.ask.prompt, &exchange.completion);
         let [received, sent] = &self.bytes;
-        received.inc_by(prompt.bytes.into());
+        received.inc_by(u64::from(prompt.bytes).saturating_add(completion.received));
         sent.inc_by(completion.bytes);
         let ending = ByEnding::of(prompt.api, exchange.ending);
         self.exchanges.get_or_create(&ending).inc();

@@ -11,4 +11,5 @@ mod hangups;
 mod limits;
 mod links;
 mod refusals;
+mod sockets;
 mod tokens;

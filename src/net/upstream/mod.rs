@@ -212,7 +212,8 @@ where
         let Some((terms, client)) = terms else {
             return Err(UpstreamError::Broken("it switched protocols unasked".to_owned()));
         };
-        terms.tunnel(client, hyper::upgrade::on(&mut response), lease);
+        let ends = (client, hyper::upgrade::on(&mut response));
+        terms.tunnel(ends, extensions.get().cloned(), lease);
         Ok(response.map(|body| UpstreamBody::new(body, None, between, total)))
     }
 

@@ -1,0 +1,76 @@
+//! An exchange that outlives its answer: a websocket, passed on unread but counted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::UPGRADE;
+use http::request::Parts;
+
+use super::observe::Watch;
+use crate::signal::Ending;
+
+/// Found among the extensions of a request that asks to switch protocols. An inner service that
+/// switches keeps it as long as it passes bytes: the exchange ends, and gives back what it holds of
+/// its account's limits, with the last clone.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    seat: Arc<Seat>,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    /// Absent until the switch has been answered, and forever where it is not.
+    watch: Mutex<Option<Watch>>,
+    /// Bytes from the client, and to it.
+    received: AtomicU64,
+    sent: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Socket {
+    /// Leaves one in the request, if it asks for another protocol.
+    pub(super) fn offer(head: &mut Parts) -> Option<Self> {
+        head.headers.contains_key(UPGRADE).then(|| {
+            let socket = Self { seat: Arc::default() };
+            head.extensions.insert(socket.clone());
+            socket
+        })
+    }
+
+    /// The exchange is this socket's from here on.
+    pub(super) fn take(self, watch: Watch) {
+        *self.seat.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+    }
+
+    /// Bytes came from the client. Returns how many have passed so far, both ways.
+    pub fn received(&self, bytes: usize) -> u64 {
+        self.seat.received.fetch_add(bytes as u64, Relaxed);
+        self.bytes()
+    }
+
+    /// Bytes went to the client. Returns how many have passed so far, both ways.
+    pub fn sent(&self, bytes: usize) -> u64 {
+        self.seat.sent.fetch_add(bytes as u64, Relaxed);
+        self.bytes()
+    }
+
+    /// It will not have ended by its own will.
+    pub fn broken(&self) {
+        self.seat.broken.store(true, Relaxed);
+    }
+
+    fn bytes(&self) -> u64 {
+        let Seat { received, sent, .. } = &*self.seat;
+        received.load(Relaxed).saturating_add(sent.load(Relaxed))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let watch = self.watch.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let ending = if *self.broken.get_mut() { Ending::Truncated } else { Ending::Complete };
+        if let Some(watch) = watch {
+            watch.closed(*self.received.get_mut(), *self.sent.get_mut(), ending);
+        }
+    }
+}
