@@ -79,6 +79,8 @@ pub enum Api {
     GeminiCountTokens,
     BedrockConverse,
     BedrockInvoke,
+    /// A websocket, to the realtime route or the one for responses: passed on unread.
+    OpenaiRealtime,
     /// A route no dialect reads: forwarded untouched, still identified and limited.
     #[default]
     Other,
@@ -141,6 +143,15 @@ pub trait Dialect: Debug + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
+
+/// The API that a request to switch to a websocket is for: messages, once it is open, that no
+/// [`Dialect`] reads.
+pub fn of_socket(method: &http::Method, path: &str, headers: &HeaderMap) -> Api {
+    let upgrade = headers.get(http::header::UPGRADE);
+    let asked = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let routed = || ["/realtime", "/responses"].iter().any(|route| route::leads_to(path, route));
+    if asked && method == http::Method::GET && routed() { Api::OpenaiRealtime } else { Api::Other }
+}
 
 /// The dialect of a route, or none: such a request passes through unread.
 pub fn of(method: &http::Method, path: &str, headers: &HeaderMap) -> Option<&'static dyn Dialect> {

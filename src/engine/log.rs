@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 pub enum Line {
     /// A request was judged.
     Ask { ask: Ask, verdict: Verdict },
+    /// The endpoint accepted the caller of an exchange that goes on.
+    Accepted { id: ExchangeId, at: Timestamp },
     /// An exchange ended. Its ask was written before, unless a refusal came before judgement.
     End(End),
     /// Memory expired as of this time.
@@ -61,7 +63,7 @@ impl Line {
         match self {
             Self::Ask { ask, .. } => ask.at,
             Self::End(end) => end.ended,
-            Self::Tick { at } => *at,
+            Self::Tick { at } | Self::Accepted { at, .. } => *at,
         }
     }
 }
@@ -85,6 +87,7 @@ impl End {
 #[expect(clippy::large_enum_variant, reason = "never made: it only says how a line is spelt")]
 enum Spelling {
     Ask { ask: Ask, verdict: Verdict },
+    Accepted { id: ExchangeId, at: Timestamp },
     End(End),
     Tick { at: Timestamp },
 }

@@ -142,10 +142,7 @@ impl Engine {
         if let Some(account) = self.find(id) {
             self.take_in(&rules, exchange, &mut lock(&account));
         } else if exchange.accepted() && self.accounts.len() < rules.settings.max_accounts {
-            let fresh =
-                || Arc::new(Mutex::new(Account::new(cohort_of(&exchange.ask), exchange.ask.at)));
-            let account = self.accounts.entry(id).or_insert_with(fresh).clone();
-            self.take_in(&rules, exchange, &mut lock(&account));
+            self.take_in(&rules, exchange, &mut lock(&self.begin(&exchange.ask)));
         } else if exchange.ending == Ending::Refused {
             let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
             let (habits, crowds) = (&Habits::default(), &self.fleet.crowds);
@@ -157,6 +154,19 @@ impl Engine {
                 &self.fleet.memory,
             );
         }
+    }
+
+    /// Begins memory of a caller whose exchange the endpoint has accepted but not ended: from here
+    /// on limits hold. What the exchange teaches is learnt at its end.
+    pub fn accept(&self, ask: &Ask) {
+        if self.accounts.len() < self.rules().settings.max_accounts {
+            self.begin(ask);
+        }
+    }
+
+    fn begin(&self, ask: &Ask) -> Arc<Mutex<Account>> {
+        let fresh = || Arc::new(Mutex::new(Account::new(cohort_of(ask), ask.at)));
+        self.accounts.entry(ask.caller.account).or_insert_with(fresh).clone()
     }
 
     fn take_in(&self, rules: &Rules, exchange: &Exchange, account: &mut Account) {

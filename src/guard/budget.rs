@@ -26,7 +26,7 @@ impl Tokens {
     pub(super) fn estimated(prompt: &Prompt) -> Self {
         let completions = prompt.api.completions(&prompt.params);
         let output = match prompt.api {
-            Api::Other | Api::OpenaiEmbeddings | Api::GeminiEmbed => 0,
+            Api::Other | Api::OpenaiRealtime | Api::OpenaiEmbeddings | Api::GeminiEmbed => 0,
             _ => prompt.params.max_tokens.map_or(USUAL_OUTPUT, |most| most.min(USUAL_OUTPUT)),
         };
         let input = if completions == 0 { 0 } else { prompt.tokens };

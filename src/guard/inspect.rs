@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::refusal::Refusal;
 use super::settings::{Fault, Settings};
 use super::{BoxError, Outbound, Room};
-use crate::dialect::{Api, Dialect, Reason, Request, json};
+use crate::dialect::{self, Api, Dialect, Reason, Request, json};
 use crate::identity::Tag;
 use crate::signal::{self, Prompt};
 use crate::telemetry::FailOpen;
@@ -63,7 +63,7 @@ where
 fn unread<B>(head: &Parts, body: B) -> Inspected<B> {
     let bytes = declared(&head.headers).unwrap_or_default();
     let prompt = Prompt {
-        api: Api::Other,
+        api: dialect::of_socket(&head.method, head.uri.path(), &head.headers),
         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         retry: retry(&head.headers),
         ..Prompt::default()

@@ -16,7 +16,7 @@ use self::reading::Reading;
 use super::Shared;
 use super::enforce::Pass;
 use super::refusal::Refusal;
-use crate::dialect::{Dialect, Framing};
+use crate::dialect::{Api, Dialect, Framing};
 use crate::signal::{Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
 
@@ -110,6 +110,18 @@ impl Watch {
     /// The answer is a switch of protocols: it has only begun.
     pub(super) fn switched(&mut self, status: StatusCode) {
         self.exchange.status = status.as_u16();
+    }
+
+    /// The endpoint has shown, though the exchange goes on, that it accepts the caller.
+    pub(super) fn accepted(&mut self) {
+        if self.exchange.ask.prompt.api == Api::Other {
+            return;
+        }
+        self.guarded(|Self { shared, exchange, .. }| {
+            shared.telemetry.decisions.accepted(exchange.ask.id, shared.clock.now());
+            shared.engine.accept(&exchange.ask);
+            Ok(())
+        });
     }
 
     /// Ends an exchange whose bytes were passed on elsewhere.

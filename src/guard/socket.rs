@@ -1,13 +1,13 @@
 //! An exchange that outlives its answer: a websocket, passed on unread but counted.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::UPGRADE;
 use http::request::Parts;
 
 use super::observe::Watch;
-use crate::signal::Ending;
+use crate::signal::{Ending, Exchange};
 
 /// Found among the extensions of a request that asks to switch protocols. An inner service that
 /// switches keeps it as long as it passes bytes: the exchange ends, and gives back what it holds of
@@ -39,7 +39,7 @@ impl Socket {
 
     /// The exchange is this socket's from here on.
     pub(super) fn take(self, watch: Watch) {
-        *self.seat.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch);
+        *self.seat.watch() = Some(watch);
     }
 
     /// Bytes came from the client. Returns how many have passed so far, both ways.
@@ -50,7 +50,14 @@ impl Socket {
 
     /// Bytes went to the client. Returns how many have passed so far, both ways.
     pub fn sent(&self, bytes: usize) -> u64 {
-        self.seat.sent.fetch_add(bytes as u64, Relaxed);
+        let before = self.seat.sent.fetch_add(bytes as u64, Relaxed);
+        let proof = Exchange::SOCKET_PROOF;
+        if before < proof
+            && before + bytes as u64 >= proof
+            && let Some(watch) = self.seat.watch().as_mut()
+        {
+            watch.accepted();
+        }
         self.bytes()
     }
 
@@ -62,6 +69,12 @@ impl Socket {
     fn bytes(&self) -> u64 {
         let Seat { received, sent, .. } = &*self.seat;
         received.load(Relaxed).saturating_add(sent.load(Relaxed))
+    }
+}
+
+impl Seat {
+    fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

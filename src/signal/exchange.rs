@@ -134,15 +134,29 @@ impl Exchange {
     /// A success on an inference route is the only proof. Health pages answer anybody, and many
     /// endpoints say 404 or 400 before they look at the key.
     pub fn accepted(&self) -> bool {
-        self.served() && self.ask.prompt.api != Api::Other
+        self.served()
+            && match self.ask.prompt.api {
+                Api::Other => false,
+                Api::OpenaiRealtime => {
+                    self.status == SWITCHED && self.completion.bytes >= Self::SOCKET_PROOF
+                }
+                _ => self.status != SWITCHED,
+            }
     }
+
+    /// Bytes to the caller that prove a websocket's key. The switch alone does not: OpenAI switches
+    /// whatever the key, then says in some hundred bytes what is wrong with it, and closes.
+    pub const SOCKET_PROOF: u64 = 4 << 10;
 
     /// Whether the caller was given an answer of the model, whole or in part.
     pub fn served(&self) -> bool {
         !matches!(self.ending, Ending::Refused | Ending::Failed)
-            && (200..300).contains(&self.status)
+            && (self.status == SWITCHED || (200..300).contains(&self.status))
     }
 }
+
+/// Of an answer that hands the connection over.
+const SWITCHED: u16 = 101;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]

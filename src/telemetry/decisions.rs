@@ -64,6 +64,11 @@ impl Decisions {
         self.log(|| Line::end(exchange));
     }
 
+    /// The endpoint has accepted the caller of an exchange that goes on.
+    pub fn accepted(&self, id: ExchangeId, at: Timestamp) {
+        self.log(|| Line::Accepted { id, at });
+    }
+
     /// The engine ticks: a replay must do so at the same place.
     pub fn ticked(&self, at: Timestamp) {
         self.log(|| Line::Tick { at });

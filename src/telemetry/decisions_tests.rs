@@ -22,16 +22,18 @@ fn lines_read_back_equal_and_in_order() {
     let (decisions, counters) = log_at(dir.path().join("log"));
     let (ask, verdict, exchange) = (fakes::ask(1), Verdict::default(), fakes::exchange(1));
     decisions.asked(&ask, &verdict);
+    decisions.accepted(ask.id, Timestamp::from_millis(8));
     decisions.ended(&exchange);
     decisions.ticked(Timestamp::from_millis(9));
     assert!(decisions.flush(SOON));
     let expected = [
         Line::ask(&ask, &verdict),
+        Line::Accepted { id: ask.id, at: Timestamp::from_millis(8) },
         Line::end(&exchange),
         Line::Tick { at: Timestamp::from_millis(9) },
     ];
     assert_eq!(lines(&fs::read_to_string(dir.path().join("log")).unwrap()), expected);
-    assert_eq!(counters.lines.get(), 3);
+    assert_eq!(counters.lines.get(), 4);
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub fn replay(
 ) -> Result<Summary, ReplayError> {
     drive(log, on, |step| match step {
         Step::Assess(ask) => Some(engine.assess(ask)),
+        Step::Accept(ask) => {
+            engine.accept(ask);
+            None
+        }
         Step::Learn(exchange) => {
             engine.learn(exchange);
             None
@@ -55,9 +59,10 @@ pub fn replay(
     })
 }
 
-/// One of the engine's three verbs. Only the first has an answer.
+/// One of the engine's verbs. Only the first has an answer.
 enum Step<'a> {
     Assess(&'a Ask),
+    Accept(&'a Ask),
     Learn(&'a Exchange),
     Tick(Timestamp),
 }
@@ -87,6 +92,10 @@ fn drive(
                 on(&ask, &logged, &now);
                 summary.asked(&ask, &logged, &now);
                 pending.put(ask);
+            }
+            Ok(Line::Accepted { id, .. }) => {
+                let accepted = pending.asks.get(&id);
+                drop(accepted.and_then(|ask| play(Step::Accept(ask))));
             }
             Ok(Line::End(end)) => match pending.take(end.id) {
                 None => summary.unmatched += 1,

@@ -40,6 +40,11 @@ fn ended(id: u64) -> String {
     serde_json::to_string(&Line::end(&exchange)).unwrap()
 }
 
+fn accepted(id: u64) -> String {
+    let (id, at) = (ExchangeId(Tag(id)), Timestamp::default());
+    serde_json::to_string(&Line::Accepted { id, at }).unwrap()
+}
+
 fn ticked(at: u64) -> String {
     serde_json::to_string(&Line::Tick { at: Timestamp::from_millis(at) }).unwrap()
 }
@@ -57,6 +62,10 @@ fn play(lines: &[String]) -> (Result<Summary, ReplayError>, Vec<String>) {
                 let known = learned.get(&ask.caller.account).copied().unwrap_or_default();
                 Some(verdict(if known >= 2 { Action::Drop } else { Action::Allow }))
             }
+            Step::Accept(ask) => {
+                told.push(format!("accept {}", ask.id.0.0));
+                None
+            }
             Step::Learn(exchange) => {
                 told.push(format!("learn {}", exchange.ask.id.0.0));
                 *learned.entry(exchange.ask.caller.account).or_default() += 1;
@@ -73,8 +82,9 @@ fn play(lines: &[String]) -> (Result<Summary, ReplayError>, Vec<String>) {
 
 #[test]
 fn the_engine_is_told_what_the_log_says_in_its_order() {
-    let (summary, told) = play(&[asked(1), asked(2), ended(1), ticked(9), ended(2)]);
-    assert_eq!(told, ["assess 1", "assess 2", "learn 1", "tick 9", "learn 2"]);
+    let (summary, told) =
+        play(&[asked(1), asked(2), accepted(2), ended(1), ticked(9), ended(2), accepted(2)]);
+    assert_eq!(told, ["assess 1", "assess 2", "accept 2", "learn 1", "tick 9", "learn 2"]);
     let summary = summary.unwrap();
     assert_eq!((summary.asks, summary.ends, summary.agreements), (2, 2, 2));
 }

@@ -124,6 +124,7 @@ fn word(api: Api) -> &'static str {
         Api::GeminiCountTokens => "gemini-count-tokens",
         Api::BedrockConverse => "bedrock-converse",
         Api::BedrockInvoke => "bedrock-invoke",
+        Api::OpenaiRealtime => "openai-realtime",
         Api::Other => "other",
     }
 }

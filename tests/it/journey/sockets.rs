@@ -82,3 +82,36 @@ async fn a_switch_is_refused_in_the_words_of_its_api_before_it_is_forwarded() {
     }
     assert_eq!(scene.forwarded(), forwarded);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_only_opens_sockets_is_known_once_one_has_carried_an_answer() {
+    for path in ["/v1/realtime?model=m-1", "/v1/responses"] {
+        let scene = Scene::with(one_at_once, |_| {});
+        let socket = open(&scene, path).await;
+        socket.sent(4095);
+        assert_eq!(
+            scene.shared.engine.accounts(),
+            0,
+            "an endpoint may switch before it sees a key"
+        );
+        socket.sent(1);
+        assert_eq!(scene.shared.engine.accounts(), 1, "while the socket is open");
+        let second = open(&scene, path).await;
+        assert_eq!(scene.ask(upgrade(path)).await.0, 429, "limits hold");
+        drop((socket, second));
+        assert_eq!(scene.lines("accepted").len(), 1);
+        assert_eq!(scene.lines("ask")[0]["ask"]["prompt"]["api"], "openai-realtime");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_on_any_other_route_or_one_that_says_little_proves_nothing() {
+    let scene = Scene::new();
+    for (path, bytes) in [("/chatter", 10_000), ("/v1/realtime", 800)] {
+        let socket = open(&scene, path).await;
+        socket.sent(bytes);
+        drop(socket);
+    }
+    assert_eq!(scene.ask(upgrade("/v1/realtime")).await.0, 200, "unswitched");
+    assert_eq!(scene.shared.engine.accounts(), 0);
+}
