@@ -42,14 +42,13 @@ impl Socket {
         *self.seat.watch() = Some(watch);
     }
 
-    /// Bytes came from the client. Returns how many have passed so far, both ways.
-    pub fn received(&self, bytes: usize) -> u64 {
+    /// Bytes came from the client.
+    pub fn received(&self, bytes: usize) {
         self.seat.received.fetch_add(bytes as u64, Relaxed);
-        self.bytes()
     }
 
-    /// Bytes went to the client. Returns how many have passed so far, both ways.
-    pub fn sent(&self, bytes: usize) -> u64 {
+    /// Bytes went to the client.
+    pub fn sent(&self, bytes: usize) {
         let before = self.seat.sent.fetch_add(bytes as u64, Relaxed);
         let proof = Exchange::SOCKET_PROOF;
         if before < proof
@@ -58,17 +57,11 @@ impl Socket {
         {
             watch.accepted();
         }
-        self.bytes()
     }
 
     /// It will not have ended by its own will.
     pub fn broken(&self) {
         self.seat.broken.store(true, Relaxed);
-    }
-
-    fn bytes(&self) -> u64 {
-        let Seat { received, sent, .. } = &*self.seat;
-        received.load(Relaxed).saturating_add(sent.load(Relaxed))
     }
 }
 

@@ -67,7 +67,7 @@ impl<S: App> Edge<S> {
         head.extensions.insert(self.peer);
         let settings = &self.rules.settings;
         if settings.upgrade_websocket && headers::asks_for_websocket(&head.headers) {
-            head.extensions.insert(Terms::new(self.hold.clone(), &settings.deadlines));
+            head.extensions.insert(Terms::new(self.hold.clone(), settings));
         } else {
             head.extensions.remove::<OnUpgrade>();
         }

@@ -71,7 +71,8 @@ pub struct Deadlines {
     pub write_stall_secs: u64,
     /// Seconds a websocket may stay silent in both directions.
     pub websocket_idle_secs: u64,
-    /// Seconds a websocket may last.
+    /// Seconds a websocket may last; then it is closed with code 1008.
+    #[schemars(range(min = 1))]
     pub websocket_total_secs: u64,
     /// Seconds running exchanges get to finish when the process stops.
     pub drain_secs: u64,
@@ -83,6 +84,9 @@ pub struct Deadlines {
 pub struct Limits {
     /// Connections per process, websockets included.
     pub max_connections: usize,
+    /// Bytes a websocket may carry, both ways together; then it is closed with code 1008.
+    #[schemars(range(min = 1))]
+    pub max_websocket_bytes: u64,
     /// Bytes of a head, 32 added per field. More is answered with 431. An HTTP/1.1 head must also
     /// fit into `max_buf_bytes`.
     pub max_head_bytes: usize,
@@ -121,7 +125,8 @@ impl Default for Deadlines {
             h2_idle_secs: 75,
             write_stall_secs: 120,
             websocket_idle_secs: 600,
-            websocket_total_secs: 86_400,
+            // Longer than the hour that OpenAI gives a realtime session.
+            websocket_total_secs: 4000,
             drain_secs: 300,
         }
     }
@@ -131,6 +136,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 16_384,
+            max_websocket_bytes: 1 << 30,
             max_head_bytes: 32 << 10,
             max_target_bytes: 8 << 10,
             max_method_bytes: 32,

@@ -1,39 +1,56 @@
-//! Websockets: after a 101 from the endpoint, bytes are passed both ways, unread.
+//! Websockets: after a 101 from the endpoint, bytes are passed both ways, unread but for where
+//! frames end.
+
+mod frames;
+mod meter;
 
 use std::io;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, sink};
+use tokio::time::timeout;
 
+use self::meter::{Meter, Metered};
 use super::activity::Hold;
-use super::settings::Deadlines;
+use super::settings::Settings;
 use crate::guard::Socket;
 
 /// How long either side may take to let go of HTTP after the 101.
 const HAND_OVER: Duration = Duration::from_secs(10);
+/// How long a frame under way at a cap may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a client may take to see that its tunnel is closed.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// Leave to open a tunnel, found among a request's extensions where policy allows one.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     hold: Hold,
+    caps: Caps,
+}
+
+/// What a tunnel may cost.
+#[derive(Clone, Copy, Debug)]
+struct Caps {
     idle: Duration,
     total: Duration,
+    /// Both ways.
+    bytes: u64,
 }
 
 impl Terms {
-    pub(super) fn new(hold: Hold, deadlines: &Deadlines) -> Self {
-        Self {
-            hold,
+    pub(super) fn new(hold: Hold, settings: &Settings) -> Self {
+        let Settings { deadlines, limits, .. } = settings;
+        let caps = Caps {
             idle: Duration::from_secs(deadlines.websocket_idle_secs),
             total: Duration::from_secs(deadlines.websocket_total_secs),
-        }
+            bytes: limits.max_websocket_bytes,
+        };
+        Self { hold, caps }
     }
 
     /// Opens the tunnel in a task of its own. `kept` lives as long as the tunnel, and so does the
@@ -53,121 +70,61 @@ impl Terms {
             let both = async { tokio::try_join!(client, endpoint) };
             let Ok(Ok((client, endpoint))) = timeout(HAND_OVER, both).await else { return };
             let (client, endpoint) = (TokioIo::new(client), TokioIo::new(endpoint));
-            let tunnel = pass(client, endpoint, socket.clone(), self.idle);
-            if !matches!(timeout(self.total, tunnel).await, Ok(Ok(())))
-                && let Some(socket) = socket
-            {
+            let ended = pass(client, endpoint, Meter::new(self.caps, socket.clone())).await;
+            if let (Err(_), Some(socket)) = (ended, socket) {
                 socket.broken();
             }
         });
     }
 }
 
-/// Copies until both sides have ended, one fails, or nothing has moved for `idle`.
-async fn pass<A, B>(
-    client: A,
-    mut endpoint: B,
-    socket: Option<Socket>,
-    idle: Duration,
-) -> io::Result<()>
+/// Copies until both sides have ended, one fails, nothing has moved for too long, or a cap is
+/// reached, which a client is told in words of its protocol.
+async fn pass<A, B>(client: A, mut endpoint: B, meter: Meter) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let start = Instant::now();
-    let pulse = Arc::new(AtomicU64::new(0));
-    let mut client = Watched { io: client, socket, start, pulse: Arc::clone(&pulse) };
-    let silence = async {
-        loop {
-            let last = start + Duration::from_millis(pulse.load(Ordering::Relaxed));
-            if last.elapsed() >= idle {
-                return;
+    let meter = Arc::new(meter);
+    let mut client = Metered::new(client, Arc::clone(&meter));
+    let why = {
+        let mut copied = pin!(copy_bidirectional(&mut client, &mut endpoint));
+        let why = tokio::select! {
+            copied = &mut copied => match copied {
+                Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => meter.exceeded().await,
+                copied => return copied.map(drop),
+            },
+            () = meter.silence() => return Err(io::ErrorKind::TimedOut.into()),
+            why = meter.exceeded() => {
+                let last = async {
+                    tokio::select! {
+                        _either_way = copied => {}
+                        () = meter.frame_ended() => {}
+                    }
+                };
+                let _or_not = timeout(GRACE, last).await;
+                why
             }
-            sleep_until(last + idle).await;
-        }
+        };
+        why
     };
-    tokio::select! {
-        copied = copy_bidirectional(&mut client, &mut endpoint) => copied.map(drop),
-        () = silence => Err(io::ErrorKind::TimedOut.into()),
-    }
+    drop(endpoint);
+    let _gone_or_slow = timeout(PARTING, part(client.io, why, meter.between())).await;
+    Err(io::ErrorKind::QuotaExceeded.into())
 }
 
-/// The client's side: notes what went through, either way, and when last.
-#[derive(Debug)]
-struct Watched<T> {
-    io: T,
-    socket: Option<Socket>,
-    start: Instant,
-    /// Milliseconds after `start`.
-    pulse: Arc<AtomicU64>,
-}
-
-impl<T> Watched<T> {
-    fn beat(&self) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.pulse.store(millis, Ordering::Relaxed);
+/// Closes the client's side. What the client still sends is taken, for a reset would overtake the
+/// close.
+async fn part<T>(mut client: T, why: &str, between_frames: bool) -> io::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    if between_frames {
+        client.write_all(&frames::close(why)).await?;
     }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.beat();
-        if let Some(socket) = &self.socket {
-            socket.received(buf.filled().len() - before);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.beat();
-        if let Some(socket) = &self.socket {
-            socket.sent(written);
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
+    client.shutdown().await?;
+    copy(&mut client, &mut sink()).await.map(drop)
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_tunnel_is_closed_and_a_talking_one_is_not() {
-        let (mut client, left) = duplex(64);
-        let (mut endpoint, right) = duplex(64);
-        let tunnel = tokio::spawn(pass(left, right, None, Duration::from_secs(60)));
-        let start = Instant::now();
-        for _ in 0..3 {
-            tokio::time::sleep(Duration::from_secs(50)).await;
-            client.write_all(b"ping").await.unwrap();
-            let mut got = [0; 4];
-            endpoint.read_exact(&mut got).await.unwrap();
-        }
-        let end = tunnel.await.unwrap().unwrap_err();
-        assert_eq!(end.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(start.elapsed().as_secs(), 150 + 60);
-    }
-}
+mod tests;

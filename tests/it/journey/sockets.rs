@@ -8,6 +8,7 @@ use stillguard::guard::Socket;
 use stillguard::policy::{Action, Limits, TenantSettings};
 
 use super::scene::{Plan, Scene, Script, post};
+use super::wire::{Wire, Writes};
 
 fn one_at_once(tenant: &mut TenantSettings) {
     tenant.limits = Some(Limits { concurrency: NonZeroU32::new(1), ..Limits::default() });
@@ -114,4 +115,31 @@ async fn a_socket_on_any_other_route_or_one_that_says_little_proves_nothing() {
     }
     assert_eq!(scene.ask(upgrade("/v1/realtime")).await.0, 200, "unswitched");
     assert_eq!(scene.shared.engine.accounts(), 0);
+}
+
+#[tokio::test]
+async fn a_socket_over_the_wire_is_counted_both_ways_and_given_back() {
+    let scene = Scene::with(one_at_once, |_| {});
+    scene.introduce("k").await;
+    let wire = Wire::before(&scene).await;
+    let switch =
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let hello = "hello from the endpoint";
+    let request = "GET /v1/realtime HTTP/1.1\r\nhost: a\r\nauthorization: Bearer k\r\n\
+        connection: upgrade\r\nupgrade: websocket\r\n\r\nhi there";
+    let writes = |text: &str, close| Writes { bytes: text.into(), cuts: vec![], close };
+    let answer = writes(&format!("{switch}{hello}"), true);
+    let (_, answered) = wire.exchange(writes(request, false), answer).await;
+    assert_eq!(answered.start, "HTTP/1.1 101 Switching Protocols");
+    assert_eq!(answered.body, hello.as_bytes());
+    for _ in 0..500 {
+        if scene.in_flight("k") == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(scene.in_flight("k"), 0);
+    assert_eq!(scene.last_end()["status"], 101);
+    assert_eq!(scene.last_end()["completion"]["bytes"], hello.len());
+    assert_eq!(scene.last_end()["completion"]["received"], 8);
 }
