@@ -71,6 +71,27 @@ async fn tls_on_both_sides_and_the_endpoint_hears_of_it() {
 }
 
 #[tokio::test]
+async fn a_websocket_offers_http1_alone_to_an_endpoint_that_prefers_http2() {
+    let theirs = Identity::new();
+    let endpoint = listener().await;
+    let settings = upstream::Settings {
+        h2: true,
+        ca_file: Some(theirs.files().cert_file),
+        ..to_url(&format!("https://{}", endpoint.local_addr().unwrap()))
+    };
+    let proxy = Proxy::start(loopback(), settings);
+    for (fields, spoken) in
+        [("", &b"h2"[..]), ("connection: upgrade\r\nupgrade: websocket\r\n", b"http/1.1")]
+    {
+        let mut client = proxy.client().await;
+        let ask = format!("GET /v1/realtime HTTP/1.1\r\nhost: a\r\n{fields}\r\n");
+        client.write_all(ask.as_bytes()).await.unwrap();
+        let served = theirs.acceptor().accept(accept(&endpoint).await).await.unwrap();
+        assert_eq!(served.get_ref().1.alpn_protocol(), Some(spoken));
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_with_a_foreign_certificate_gets_nothing() {
     let (trusted, theirs) = (Identity::new(), Identity::new());
     let endpoint = listener().await;

@@ -62,3 +62,24 @@ async fn no_other_protocol_is_let_through() {
     let seen = head(&mut accept(&endpoint).await).await;
     assert!(!seen.contains("h2c") && !seen.contains("http2-settings"), "{seen}");
 }
+
+#[tokio::test]
+async fn a_websocket_gets_http1_from_an_endpoint_that_speaks_http2_otherwise() {
+    let endpoint = listener().await;
+    let settings = upstream::Settings { h2: true, ..to(&endpoint) };
+    let proxy = Proxy::start(loopback(), settings);
+    let mut other = proxy.client().await;
+    other.write_all(GET).await.unwrap();
+    let mut http2 = accept(&endpoint).await;
+    until(&mut http2, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let mut client = proxy.client().await;
+    client.write_all(ASK).await.unwrap();
+    let mut served = accept(&endpoint).await;
+    let seen = head(&mut served).await;
+    assert!(seen.starts_with("GET /v1/realtime HTTP/1.1\r\n"), "{seen}");
+    assert!(seen.contains("upgrade: websocket\r\n"), "{seen}");
+    served.write_all(SWITCH).await.unwrap();
+    head(&mut client).await;
+    served.write_all(b"pong").await.unwrap();
+    until(&mut client, "pong").await;
+}

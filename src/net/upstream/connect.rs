@@ -68,29 +68,34 @@ impl<B> Exclusive<B> {
 }
 
 impl Connector {
-    /// Resolves, connects and shakes hands, all within the connect deadline.
-    pub(super) async fn connect<B>(&self) -> Result<Fresh<B>, UpstreamError>
+    /// Resolves, connects and shakes hands, all within the connect deadline. `h2`: HTTP/2 will do.
+    pub(super) async fn connect<B>(&self, h2: bool) -> Result<Fresh<B>, UpstreamError>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let limit = self.settings.deadlines.connect();
-        match timeout(limit, self.shake_hands()).await {
+        match timeout(limit, self.shake_hands(h2)).await {
             Ok(done) => done.map_err(|error| UpstreamError::Unreachable(error.to_string())),
             Err(_) => Err(UpstreamError::Unreachable(format!("no connection within {limit:?}"))),
         }
     }
 
-    async fn shake_hands<B>(&self) -> Result<Fresh<B>, BoxError>
+    async fn shake_hands<B>(&self, h2: bool) -> Result<Fresh<B>, BoxError>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let socket = TcpStream::connect((self.url.host(), self.url.port())).await?;
         socket.set_nodelay(true)?;
         let Some(config) = &self.tls else {
-            return self.speak(socket, self.settings.h2).await;
+            return self.speak(socket, h2).await;
         };
         let name = ServerName::try_from(self.url.host().to_owned())?;
-        let tls = TlsConnector::from(Arc::clone(config)).connect(name, socket).await?;
+        let mut config = Arc::clone(config);
+        if self.settings.h2 && !h2 {
+            // Shares what matters, sessions and roots, with the original.
+            Arc::make_mut(&mut config).alpn_protocols.retain(|protocol| protocol != b"h2");
+        }
+        let tls = TlsConnector::from(config).connect(name, socket).await?;
         let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         self.speak(tls, h2).await
     }

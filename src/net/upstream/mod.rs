@@ -32,7 +32,7 @@ use self::connect::Connector;
 use self::health::Health;
 pub use self::health::HealthSettings;
 pub use self::key::{BadKey, Key, KeyHeader, KeySource, Secret};
-use self::pool::{Lease, Pool};
+use self::pool::{Lease, Pick, Pool};
 pub use self::settings::{Deadlines, Endpoint, NotAnEndpoint, Settings, Url};
 use super::app::BoxError;
 use super::headers::{self, Hop};
@@ -95,6 +95,8 @@ struct Shared<B> {
 struct Wanted {
     target: PathAndQuery,
     host: Option<HeaderValue>,
+    /// To switch protocols, which HTTP/2 has no way to.
+    upgrade: bool,
 }
 
 impl Endpoints {
@@ -194,7 +196,7 @@ where
     ) -> Result<Response<UpstreamBody<Sent<B>>>, UpstreamError> {
         let extensions = std::mem::take(request.extensions_mut());
         let terms = extensions.get::<Terms>().cloned().zip(extensions.get::<OnUpgrade>().cloned());
-        let wanted = Wanted::by(&request);
+        let wanted = Wanted { upgrade: terms.is_some(), ..Wanted::by(&request) };
         let trusted = extensions.get::<Identity>().is_some_and(|identity| identity.trusted_hop);
         let hop = extensions.get::<Peer>().map(|peer| Hop { peer: *peer, trusted });
         headers::to_endpoint(request.headers_mut(), hop, terms.is_some());
@@ -225,13 +227,13 @@ where
         tenant: Option<&str>,
     ) -> Result<(Lease<Sent<B>>, Response<Incoming>), UpstreamError> {
         if let Some(own) = tenant.and_then(|tenant| self.tenants.get(tenant)) {
-            let lease = own.lease(false).await?;
+            let lease = own.lease(wanted.pick(false)).await?;
             return self.send(own, lease, request, wanted).await;
         }
         let mut last = None;
         for choice in self.endpoints.order().into_iter().take(MOST_OFFERS) {
             let pool = self.endpoints.get(choice);
-            match pool.lease(false).await {
+            match pool.lease(wanted.pick(false)).await {
                 Ok(lease) => {
                     let keyed;
                     let mut wanted = wanted;
@@ -287,7 +289,7 @@ where
                         request = unsent;
                         tries += 1;
                         drop(lease);
-                        lease = pool.lease(true).await?;
+                        lease = pool.lease(wanted.pick(true)).await?;
                     }
                     unsent => return Err(why(error, unsent.is_some())),
                 },
@@ -300,13 +302,17 @@ impl Wanted {
     fn by<B>(request: &Request<B>) -> Self {
         let target = request.uri().path_and_query().cloned();
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Self { target, host: request.headers().get(HOST).cloned() }
+        Self { target, host: request.headers().get(HOST).cloned(), upgrade: false }
+    }
+
+    fn pick(&self, fresh: bool) -> Pick {
+        Pick { fresh, http1: self.upgrade }
     }
 
     fn without_keys(&self) -> Result<Self, UpstreamError> {
         let target = key::without_keys(&self.target);
         let target = target.ok_or_else(|| UpstreamError::Broken("no target is left".to_owned()))?;
-        Ok(Self { target, host: self.host.clone() })
+        Ok(Self { target, host: self.host.clone(), upgrade: self.upgrade })
     }
 
     /// Addresses the request to an endpoint. May be called again for another connection.

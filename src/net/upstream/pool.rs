@@ -57,6 +57,15 @@ pub(super) struct Lease<B: Send + 'static> {
     _place: OwnedSemaphorePermit,
 }
 
+/// Which connection will do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pick {
+    /// None that has served before.
+    pub(super) fresh: bool,
+    /// One that may be handed over to another protocol, whatever the endpoint speaks otherwise.
+    pub(super) http1: bool,
+}
+
 #[derive(Debug)]
 enum Line<B> {
     Http1(Exclusive<B>),
@@ -82,15 +91,15 @@ where
         &self.connector
     }
 
-    /// A connection: one that is idle, or else a new one. `fresh`: a new one in any case.
-    pub(super) async fn lease(self: &Arc<Self>, fresh: bool) -> Result<Lease<B>, UpstreamError> {
+    /// A connection: one that is idle, or else a new one.
+    pub(super) async fn lease(self: &Arc<Self>, pick: Pick) -> Result<Lease<B>, UpstreamError> {
         let limit = self.connector.settings.deadlines.connect();
         let place = timeout(limit, Arc::clone(&self.places).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(UpstreamError::Overloaded) };
-        let known = if fresh { None } else { self.known() };
+        let known = if pick.fresh { None } else { self.known(pick) };
         let (line, used) = match known {
             Some(line) => (line, true),
-            None => self.make(fresh).await?,
+            None => self.make(pick).await?,
         };
         if let Line::Http1(connection) = &line {
             let deadlines = &self.connector.settings.deadlines;
@@ -99,9 +108,12 @@ where
         Ok(Lease { line, pool: Arc::clone(self), used, _place: place })
     }
 
-    fn known(&self) -> Option<Line<B>> {
+    fn known(&self, pick: Pick) -> Option<Line<B>> {
         if let Some(connection) = self.idle() {
             return Some(Line::Http1(connection));
+        }
+        if pick.http1 {
+            return None;
         }
         let most = self.connector.settings.h2_streams_per_connection;
         let mut shared = lock(&self.shared);
@@ -125,19 +137,20 @@ where
         None
     }
 
-    async fn make(&self, fresh: bool) -> Result<(Line<B>, bool), UpstreamError> {
-        let _one_at_a_time = match self.connector.settings.h2 {
+    async fn make(&self, pick: Pick) -> Result<(Line<B>, bool), UpstreamError> {
+        let h2 = self.connector.settings.h2 && !pick.http1;
+        let _one_at_a_time = match h2 {
             true => Some(self.making.lock().await),
             false => None,
         };
         // Somebody may have made one while this exchange waited for its turn.
-        if self.connector.settings.h2
-            && !fresh
-            && let Some(line) = self.known()
+        if h2
+            && !pick.fresh
+            && let Some(line) = self.known(pick)
         {
             return Ok((line, true));
         }
-        Ok(match self.connector.connect().await? {
+        Ok(match self.connector.connect(h2).await? {
             Fresh::Http1(connection) => (Line::Http1(connection), false),
             Fresh::Http2(sender) => {
                 let shared = Shared { sender, streams: Arc::default() };
