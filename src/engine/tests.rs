@@ -86,6 +86,22 @@ fn made_up_keys_leave_no_account_behind() {
 }
 
 #[test]
+fn a_websocket_begins_memory_at_its_end_if_it_carried_an_answer() {
+    let engine = engine(ENFORCE);
+    let closed = |n, status, bytes| {
+        let mut exchange = Exchange { status, ..served(ask(n, 1, START), &[]) };
+        exchange.ask.prompt.api = Api::OpenaiRealtime;
+        exchange.completion.bytes = bytes;
+        exchange
+    };
+    engine.learn(&closed(1, 101, Exchange::SOCKET_PROOF - 1));
+    engine.learn(&closed(2, 200, Exchange::SOCKET_PROOF));
+    assert_eq!(engine.accounts(), 0);
+    engine.learn(&closed(3, 101, Exchange::SOCKET_PROOF));
+    assert_eq!(engine.accounts(), 1);
+}
+
+#[test]
 fn a_quiet_newcomer_is_allowed() {
     let engine = engine(ENFORCE);
     let verdict = engine.assess(&ask(1, 1, START));
