@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::num::NonZeroU64;
 use std::path::Path;
 
 use stillguard::config::{Config, Loaded};
-use stillguard::policy::{Action, Limits, Pace, Policies, Policy, TokenPace};
+use stillguard::policy::{Action, Limits, Pace, Period, Policies, Policy, Quotas, TokenPace};
 
 use super::{Failure, counted, joined, load, print};
 
@@ -61,17 +60,15 @@ fn describe(text: &mut String, policy: &Policy) {
     row(text, 2, "relief", &relief);
     row(text, 2, "throttled to", &pace(&policy.throttle));
     row(text, 2, "limits", &limits(&policy.limits));
+    row(text, 2, "in total", &limits(&policy.total_limits));
     for (signal, weight) in &policy.weights {
         row(text, 2, &format!("weight of {signal}"), &format!("x {weight}"));
     }
     for group in &policy.groups {
         let members = counted(group.accounts.len(), "account");
-        row(
-            text,
-            2,
-            &format!("group {}", group.name),
-            &format!("{members}, limits {}", limits(&group.limits)),
-        );
+        let (each, total) = (limits(&group.limits), limits(&group.total_limits));
+        let means = format!("{members}, limits {each}; in total {total}");
+        row(text, 2, &format!("group {}", group.name), &means);
     }
     for entry in &policy.allow {
         let why = format!("{} ({}, until {})", entry.reason, entry.owner, entry.expires);
@@ -93,16 +90,29 @@ fn limits(limits: &Limits) -> String {
         let TokenPace { tokens_per_minute, burst } = rate?;
         Some(format!("{tokens_per_minute} {kind} per minute, bursts of {burst}"))
     };
-    let quota = |per: &str, most: Option<NonZeroU64>| Some(format!("{} tokens per {per}", most?));
     let all = [
         limits.requests.as_ref().map(pace),
         limits.concurrency.map(|most| format!("{most} at once")),
         rate("input tokens", limits.input_tokens),
         rate("output tokens", limits.output_tokens),
         rate("tokens", limits.tokens),
-        quota("day", limits.tokens_per_day),
-        quota("month", limits.tokens_per_month),
     ];
-    let all: Vec<_> = all.into_iter().flatten().collect();
+    let quotas = Period::ALL.into_iter().flat_map(|period| quotas(period, limits.quotas(period)));
+    let all: Vec<_> = all.into_iter().flatten().chain(quotas).collect();
     if all.is_empty() { "none".into() } else { all.join(", ") }
+}
+
+fn quotas(period: Period, quotas: &Quotas) -> impl Iterator<Item = String> {
+    let period = match period {
+        Period::Hour => "hour",
+        Period::Day => "day",
+        Period::Month => "month",
+    };
+    let all = [
+        (quotas.requests, "requests"),
+        (quotas.input_tokens, "input tokens"),
+        (quotas.output_tokens, "output tokens"),
+        (quotas.tokens, "tokens"),
+    ];
+    all.into_iter().filter_map(move |(most, kind)| Some(format!("{} {kind} per {period}", most?)))
 }

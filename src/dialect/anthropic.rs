@@ -4,6 +4,7 @@ mod answer;
 mod batches;
 mod block;
 mod count_tokens;
+mod limits;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ use super::found::{object, required};
 use super::given::{Each, Given, Take};
 use super::schema::Schema;
 use super::{Api, Delta, Dialect, Effort, Kind, Malformed, Params, Part, Request, Role, Tool};
-use super::{Worded, Wording, route, sse};
+use super::{Standings, Worded, Wording, route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Messages;
@@ -55,6 +57,10 @@ impl Dialect for Messages {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, now: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, now, headers);
     }
 }
 

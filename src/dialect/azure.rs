@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use super::{Api, Delta, Dialect, Malformed, Request, Worded, Wording, route, sse};
+use super::{Api, Delta, Dialect, Malformed, Request, Standings, Worded, Wording, route, sse};
+use crate::time::Timestamp;
 
 /// A dialect of OpenAI's as Azure speaks it.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ impl<D: Dialect> Dialect for Azure<D> {
     /// The SDKs read Azure's streams as OpenAI's.
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         self.0.break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, now: Timestamp, headers: &mut HeaderMap) {
+        self.0.announce(standings, now, headers);
     }
 }
 

@@ -12,10 +12,11 @@ use super::given::Given;
 use super::inputs::{Input, Inputs};
 use super::openai::answer::{self, Answer};
 use super::openai::format::{Format, StructuredOutputs, demanded};
-use super::openai::refusal;
+use super::openai::{limits, refusal};
 use super::schema::Schema;
 use super::{Api, Delta, Dialect, Kind, Malformed, Params, Part, Request, Role};
-use super::{Worded, Wording, route, sse};
+use super::{Standings, Worded, Wording, route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Completions;
@@ -49,6 +50,10 @@ impl Dialect for Completions {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, _: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, headers);
     }
 }
 

@@ -11,8 +11,10 @@ use super::found::{self, object};
 use super::given::Given;
 use super::inputs::{Input, Inputs};
 use super::openai::answer::{self, Answer};
-use super::openai::refusal;
-use super::{Api, Delta, Dialect, Malformed, Request, Usage, Worded, Wording, route, sse};
+use super::openai::{limits, refusal};
+use super::{Api, Delta, Dialect, Malformed, Request, Standings, Usage, Worded, Wording};
+use super::{route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Embeddings;
@@ -47,6 +49,10 @@ impl Dialect for Embeddings {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, _: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, headers);
     }
 }
 

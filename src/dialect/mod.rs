@@ -24,6 +24,7 @@ mod request;
 mod response;
 mod route;
 mod schema;
+mod standing;
 mod wording;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,9 @@ use serde::{Deserialize, Serialize};
 pub use self::frames::{Frames, Framing};
 pub use self::request::{Effort, Kind, Params, Part, Request, Role, Tool};
 pub use self::response::{Delta, Finish, Usage};
+pub use self::standing::{Standing, Standings};
 pub use self::wording::{Link, Reason, Worded, Wording};
+use crate::time::Timestamp;
 
 /// Every dialect, in the order they are tried. The first that speaks the route wins.
 pub const DIALECTS: &[&dyn Dialect] = &[
@@ -136,6 +139,12 @@ pub trait Dialect: Debug + Sync {
     fn break_framed(&self, framing: Framing, wording: &Wording<'_>) -> Bytes {
         let _ = framing;
         self.break_stream(wording)
+    }
+
+    /// Tells of limits in the API's own fields, where it has any. Of these and those that the
+    /// endpoint has put there, the tighter stay.
+    fn announce(&self, standings: &Standings, now: Timestamp, headers: &mut HeaderMap) {
+        let _ = (standings, now, headers);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod answer;
 pub(super) mod format;
+pub(super) mod limits;
 pub(super) mod message;
 pub(super) mod refusal;
 pub(super) mod tool;
@@ -20,8 +21,9 @@ use self::tool::Tools;
 use super::found::{self, object, required};
 use super::given::{Each, Given};
 use super::schema::Schema;
-use super::{Api, Delta, Dialect, Effort, Malformed, Params, Request, Worded, Wording};
+use super::{Api, Delta, Dialect, Effort, Malformed, Params, Request, Standings, Worded, Wording};
 use super::{route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Chat;
@@ -53,6 +55,10 @@ impl Dialect for Chat {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, _: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, headers);
     }
 }
 

@@ -18,11 +18,12 @@ use super::found::{self, Found, object};
 use super::given::{Each, Given};
 use super::openai::format::NamedSchema;
 use super::openai::message::Contents;
-use super::openai::refusal;
 use super::openai::tool::Tools;
+use super::openai::{limits, refusal};
 use super::schema::Schema;
 use super::{Api, Delta, Dialect, Effort, Kind, Malformed, Params, Part, Request, Role};
-use super::{Worded, Wording, route, sse};
+use super::{Standings, Worded, Wording, route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Responses;
@@ -58,6 +59,10 @@ impl Dialect for Responses {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_typed_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, _: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, headers);
     }
 }
 

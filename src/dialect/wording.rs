@@ -53,6 +53,8 @@ pub struct Wording<'a> {
     pub reference: &'a str,
     /// Where a challenge is answered.
     pub link: Option<Link<'a>>,
+    /// Seconds after which the request may be sent again.
+    pub retry_after: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -25,10 +25,11 @@ use self::account::{Account, Granted};
 use self::cohort::Cohort;
 use self::fleet::Fleet;
 pub use self::log::{End, Line};
+use self::pace::Pools;
 pub use self::pace::{Pace, Window};
 pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
-use crate::identity::AccountId;
+use crate::identity::{AccountId, TenantName};
 use crate::policy::{Action, Held, Policies, Policy};
 use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates};
 use crate::time::Timestamp;
@@ -42,6 +43,7 @@ pub struct Engine {
     accounts: DashMap<AccountId, Arc<Mutex<Account>>, KeyHash>,
     fleet: Fleet,
     strangers: Arc<Pace>,
+    pools: Pools,
     rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
 }
@@ -75,6 +77,7 @@ impl Engine {
             accounts: DashMap::default(),
             fleet: Fleet::default(),
             strangers: Arc::default(),
+            pools: Pools::default(),
             rates: Arc::default(),
             swept: Mutex::default(),
         }
@@ -246,6 +249,11 @@ impl Engine {
     /// The one pace that all accounts not yet known share where a verdict slows them.
     pub fn strangers(&self) -> &Arc<Pace> {
         &self.strangers
+    }
+
+    /// The pace that all accounts of `tenant`, or of one of its groups, share.
+    pub fn shared_pace(&self, tenant: &TenantName, group: Option<&str>) -> Arc<Pace> {
+        self.pools.get(tenant, group)
     }
 
     /// How models' answers are cut into tokens.

@@ -1,31 +1,89 @@
-//! The throttle's state of one account. It lives with the account, so a reload, a change of rate or
-//! an eviction policy of its own can't refill it.
+//! The state of limits. It lives with the account, or by a tenant's name, so that a reload, a change
+//! of rate or an eviction policy of its own can't refill it.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::identity::TenantName;
 use crate::time::Timestamp;
 
-/// Cells of one account's throttles. The arithmetic on them is `governor`'s, in `guard::throttle`.
+/// Cells of the limits on one account, or on many together. The arithmetic on them is `governor`'s,
+/// in `guard::throttle`.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// Theoretical arrival time of the limit on requests, nanoseconds on the guard's clock.
-    pub limit: AtomicU64,
+    /// Theoretical arrival times, nanoseconds on the guard's clock, in the order of
+    /// [`Measure::ALL`](crate::policy::Measure::ALL).
+    pub rates: [AtomicU64; 4],
     /// The same for the throttle that the score tightens.
     pub throttle: AtomicU64,
-    /// The same for the limits on tokens: input, output, both together.
-    pub tokens: [AtomicU64; 3],
-    /// What of the quotas has been spent, in the order of [`Period::ALL`].
-    ///
-    /// [`Period::ALL`]: crate::policy::Period::ALL
-    pub windows: Mutex<[Window; 2]>,
+    /// What of the quotas has been used, in the order of
+    /// [`Period::ALL`](crate::policy::Period::ALL). None until there is a quota.
+    pub windows: Mutex<Option<Box<[Window; 3]>>>,
     /// Exchanges whose body has not ended yet.
     pub in_flight: AtomicU32,
 }
 
-/// A quota's current window, and the tokens that are spent or reserved in it.
+/// A quota's current window, and what is used or reserved in it, in the order of
+/// [`Measure::ALL`](crate::policy::Measure::ALL).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Window {
     pub start: Timestamp,
-    pub tokens: u64,
+    pub used: [u64; 4],
+}
+
+/// What accounts share: one pace for each tenant and each group of a tenant that has limits in
+/// total. Their names come from the operator's file alone, which bounds how many there are; those
+/// that a reload no longer names stay, should it name them again.
+#[derive(Debug, Default)]
+pub(super) struct Pools {
+    tenants: RwLock<BTreeMap<TenantName, Arc<Pool>>>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    whole: Arc<Pace>,
+    groups: RwLock<BTreeMap<String, Arc<Pace>>>,
+}
+
+impl Pools {
+    /// The pace of a whole tenant, or of one of its groups.
+    pub(super) fn get(&self, tenant: &TenantName, group: Option<&str>) -> Arc<Pace> {
+        let pool = find_or_make(&self.tenants, tenant);
+        match group {
+            Some(group) => find_or_make(&pool.groups, group),
+            None => Arc::clone(&pool.whole),
+        }
+    }
+}
+
+fn find_or_make<K, Q, V>(map: &RwLock<BTreeMap<K, Arc<V>>>, key: &Q) -> Arc<V>
+where
+    K: Ord + std::borrow::Borrow<Q>,
+    Q: Ord + ToOwned<Owned = K> + ?Sized,
+    V: Default,
+{
+    if let Some(found) = map.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+        return Arc::clone(found);
+    }
+    let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(map.entry(key.to_owned()).or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tenant_and_every_group_has_one_pace() {
+        let pools = Pools::default();
+        let names = [("a", None), ("b", None), ("a", Some("gold")), ("b", Some("gold"))];
+        let paces = || names.map(|(tenant, group)| pools.get(&tenant.into(), group));
+        let (first, again) = (paces(), paces());
+        for (i, pace) in first.iter().enumerate() {
+            for (j, other) in again.iter().enumerate() {
+                assert_eq!(Arc::ptr_eq(pace, other), i == j);
+            }
+        }
+    }
 }

@@ -1,12 +1,13 @@
-//! Tokens: reserved by estimate before an exchange, settled when it has ended.
+//! What exchanges cost under limits: reserved by estimate before one begins, settled when it has
+//! ended.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::throttle;
-use crate::dialect::Api;
+use crate::dialect::{Api, Standing};
 use crate::engine::{Pace, Window};
-use crate::policy::{Limits, Period, TokenPace};
+use crate::policy::{Limits, Measure, Period, Rate, UnknownUsage};
 use crate::signal::{Exchange, Prompt};
 use crate::time::Timestamp;
 
@@ -14,15 +15,22 @@ use crate::time::Timestamp;
 /// shorter; were it as high as models allow, an account's burst would be gone with a few requests.
 const USUAL_OUTPUT: u32 = 1024;
 
+/// The guard's clock in nanoseconds, and the time of day.
+pub(super) type Now = (u64, Timestamp);
+
 /// What an exchange costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Tokens {
+pub(super) struct Cost {
+    /// Completions asked for.
+    pub requests: u32,
+    /// Tokens.
     pub input: u32,
     pub output: u32,
 }
 
-impl Tokens {
-    /// What a request will cost, by its own words. Output grows with the completions asked for.
+impl Cost {
+    /// What a request will cost, by its own words. Output grows with the completions asked for; what
+    /// asks for none is one request all the same.
     pub(super) fn estimated(prompt: &Prompt) -> Self {
         let completions = prompt.api.completions(&prompt.params);
         let output = match prompt.api {
@@ -30,119 +38,129 @@ impl Tokens {
             _ => prompt.params.max_tokens.map_or(USUAL_OUTPUT, |most| most.min(USUAL_OUTPUT)),
         };
         let input = if completions == 0 { 0 } else { prompt.tokens };
-        Self { input, output: output.saturating_mul(completions) }
+        let output = output.saturating_mul(completions);
+        Self { requests: completions.max(1), input, output }
     }
 
-    /// What an exchange has cost: as its usage says, else as counted, else as `reserved`, though
-    /// never more output than bytes that passed. A batch is answered elsewhere: its estimate holds.
-    fn spent(exchange: &Exchange, reserved: Self) -> Self {
+    /// What an exchange has cost: as its usage says, else as counted, else as `unknown` has it. A
+    /// batch is answered elsewhere: its estimate holds. An endpoint that gives no answer makes the
+    /// tokens free, not the request.
+    pub(super) fn spent(self, exchange: &Exchange, unknown: UnknownUsage) -> Self {
         if !exchange.served() {
-            return Self::default();
+            return Self { input: 0, output: 0, ..self };
         }
         if exchange.ask.prompt.api == Api::AnthropicBatches {
-            return reserved;
+            return self;
         }
         let completion = &exchange.completion;
-        let passed = u32::try_from(completion.bytes).unwrap_or(u32::MAX);
+        let unread = || match unknown {
+            UnknownUsage::Nothing => 0,
+            // A token is a byte at least.
+            UnknownUsage::Estimate => {
+                self.output.min(u32::try_from(completion.bytes).unwrap_or(u32::MAX))
+            }
+        };
         Self {
-            input: completion.usage.input.unwrap_or(reserved.input),
-            output: completion.usage.output.unwrap_or_else(|| reserved.output.min(passed)),
+            input: completion.usage.input.unwrap_or(self.input),
+            output: completion.usage.output.unwrap_or_else(unread),
+            ..self
         }
     }
 
-    fn total(self) -> u32 {
-        self.input.saturating_add(self.output)
-    }
-
-    /// In the order of an account's cells.
-    fn each(self) -> [u32; 3] {
-        [self.input, self.output, self.total()]
+    /// In the order of [`Measure::ALL`].
+    pub(super) fn each(self) -> [u32; 4] {
+        [self.requests, self.input, self.output, self.input.saturating_add(self.output)]
     }
 }
 
-/// Limits on tokens in the order of an account's cells.
-pub(super) fn rates(limits: &Limits) -> [Option<TokenPace>; 3] {
-    [limits.input_tokens, limits.output_tokens, limits.tokens]
-}
-
-/// Tokens taken for an exchange that has not ended. Dropped unsettled, all are given back.
+/// What is taken under one set of limits for an exchange that has not ended. Dropped unsettled, all
+/// is given back.
 #[derive(Debug)]
 pub(super) struct Reservation {
     pace: Arc<Pace>,
-    tokens: Tokens,
-    /// The rates they were taken at, which a reload may have replaced, and what each cell gave.
-    paced: [Option<(TokenPace, u64)>; 3],
-    /// Starts of the windows they were taken from.
-    windows: [Option<Timestamp>; 2],
+    cost: Cost,
+    /// The rates it was taken at, which a reload may have replaced, and what each cell gave.
+    rates: [Option<(Rate, u64)>; 4],
+    /// Starts of the windows it was taken from.
+    windows: [Option<Timestamp>; 3],
 }
 
 impl Reservation {
-    /// Reserves `tokens` under all `limits` or none, or says how long to wait. `now` is the guard's
-    /// clock in nanoseconds and the time of day.
+    /// Reserves `cost` under all `limits` or none, or says how long to wait.
     pub(super) fn take(
         pace: &Arc<Pace>,
         limits: &Limits,
-        tokens: Tokens,
-        now: (u64, Timestamp),
+        cost: Cost,
+        now: Now,
     ) -> Result<Self, Duration> {
         let pace = Arc::clone(pace);
-        let mut held = Self { pace, tokens, paced: [None; 3], windows: [None; 2] };
-        for (place, rate) in rates(limits).into_iter().enumerate() {
-            let Some(rate) = rate else { continue };
-            let taken =
-                throttle::take(&held.pace.tokens[place], rate, tokens.each()[place], now.0)?;
-            held.paced[place] = Some((rate, taken));
+        let mut held = Self { pace, cost, rates: [None; 4], windows: [None; 3] };
+        for (measure, amount) in Measure::ALL.into_iter().zip(cost.each()) {
+            let Some(rate) = limits.rate(measure) else { continue };
+            let place = measure.index();
+            let taken = throttle::take(&held.pace.rates[place], rate, amount, now.0)?;
+            held.rates[place] = Some((rate, taken));
         }
-        held.spend(limits, now.1)?;
+        if limits.has_quotas() {
+            held.spend(limits, now.1)?;
+        }
         Ok(held)
     }
 
-    /// Takes the tokens out of the quotas, where each has as many left.
+    /// Takes the cost out of the quotas, where each has as much left.
     fn spend(&mut self, limits: &Limits, now: Timestamp) -> Result<(), Duration> {
-        if Period::ALL.into_iter().all(|period| limits.quota(period).is_none()) {
-            return Ok(());
-        }
-        let amount = u64::from(self.tokens.total());
+        let cost = self.cost.each().map(u64::from);
         let mut windows = windows(&self.pace);
+        let windows = windows.get_or_insert_default();
         for period in Period::ALL {
             let (start, end) = period.window(now);
             let window = &mut windows[period.index()];
             if window.start != start {
-                *window = Window { start, tokens: 0 };
+                *window = Window { start, ..Window::default() };
             }
-            let quota = limits.quota(period).filter(|_| amount > 0);
-            if quota.is_some_and(|most| window.tokens.saturating_add(amount) > most.get()) {
-                return Err(end.since(now));
+            for (measure, amount) in Measure::ALL.into_iter().zip(cost) {
+                let quota = limits.quotas(period).of(measure).filter(|_| amount > 0);
+                let after = window.used[measure.index()].saturating_add(amount);
+                if quota.is_some_and(|most| after > most.get()) {
+                    return Err(end.since(now));
+                }
             }
         }
-        // Both are counted though one alone may be limited: a reload may limit the other.
+        // All are counted though one alone may be limited: a reload may limit the others.
         for (window, taken) in windows.iter_mut().zip(&mut self.windows) {
-            window.tokens = window.tokens.saturating_add(amount);
+            for (used, amount) in window.used.iter_mut().zip(cost) {
+                *used = used.saturating_add(amount);
+            }
             *taken = Some(window.start);
         }
         Ok(())
     }
 
-    /// Replaces the estimate with what `exchange` has cost. `now` is in nanoseconds.
-    pub(super) fn settle(mut self, exchange: &Exchange, now: u64) {
-        self.correct(Tokens::spent(exchange, self.tokens), now);
+    /// Replaces the estimate with what was `spent`. `now` is in nanoseconds.
+    pub(super) fn settle(mut self, spent: Cost, now: u64) {
+        self.correct(spent, now);
     }
 
     /// Corrects what was taken to `spent`, once. A window that is over keeps what it had.
-    fn correct(&mut self, spent: Tokens, now: u64) {
-        for (place, paced) in self.paced.iter_mut().enumerate() {
-            let Some((rate, taken)) = paced.take() else { continue };
+    fn correct(&mut self, spent: Cost, now: u64) {
+        for (place, taken) in self.rates.iter_mut().enumerate() {
+            let Some((rate, taken)) = taken.take() else { continue };
             let owed = throttle::price(rate, spent.each()[place]);
-            throttle::settle(&self.pace.tokens[place], taken, owed, now);
+            throttle::settle(&self.pace.rates[place], taken, owed, now);
         }
         let taken = std::mem::take(&mut self.windows);
-        if taken == [None; 2] {
+        if taken == [None; 3] {
             return;
         }
-        for (window, start) in windows(&self.pace).iter_mut().zip(taken) {
-            if start == Some(window.start) {
-                let others = window.tokens.saturating_sub(self.tokens.total().into());
-                window.tokens = others.saturating_add(spent.total().into());
+        let mut windows = windows(&self.pace);
+        let (reserved, spent) = (self.cost.each(), spent.each());
+        for (window, start) in windows.get_or_insert_default().iter_mut().zip(taken) {
+            if start != Some(window.start) {
+                continue;
+            }
+            for (place, used) in window.used.iter_mut().enumerate() {
+                let others = used.saturating_sub(reserved[place].into());
+                *used = others.saturating_add(spent[place].into());
             }
         }
     }
@@ -150,12 +168,35 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.correct(Tokens::default(), 0);
+        self.correct(Cost::default(), 0);
     }
 }
 
+/// The tightest of `limits` on `measure`, as it stands.
+pub(super) fn standing(
+    pace: &Pace,
+    limits: &Limits,
+    measure: Measure,
+    now: Now,
+) -> Option<Standing> {
+    let rate = limits.rate(measure);
+    let rate = rate.map(|rate| throttle::standing(&pace.rates[measure.index()], rate, now.0));
+    let quotas = Period::ALL.into_iter().filter_map(|period| {
+        let limit = limits.quotas(period).of(measure)?.get();
+        let (start, end) = period.window(now.1);
+        let windows = windows(pace);
+        let window = windows.as_ref().map(|windows| windows[period.index()]);
+        let used = window.filter(|window| window.start == start);
+        let used = used.map_or(0, |window| window.used[measure.index()]);
+        let remaining = limit.saturating_sub(used);
+        let reset = if used == 0 { Duration::ZERO } else { end.since(now.1) };
+        Some(Standing { limit, remaining, reset, window: end.since(start) })
+    });
+    rate.into_iter().chain(quotas).reduce(Standing::tighter)
+}
+
 /// The quotas' windows: numbers only, whole after any panic.
-pub(super) fn windows(pace: &Pace) -> MutexGuard<'_, [Window; 2]> {
+pub(super) fn windows(pace: &Pace) -> MutexGuard<'_, Option<Box<[Window; 3]>>> {
     pace.windows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

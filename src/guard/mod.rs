@@ -6,6 +6,7 @@ mod assess;
 mod enforce;
 mod throttle;
 mod budget;
+mod limit;
 mod challenge;
 mod observe;
 mod socket;
@@ -202,10 +203,11 @@ where
     let socket = Socket::offer(&mut head);
     shared.telemetry.metrics.overhead(Stage::Before, desk.elapsed(room).saturating_sub(waited));
     let answer = inner.oneshot(Request::from_parts(head, body)).await;
-    let answer = answer.map_err(|error| watch.failed(Refusal::from(&error)))?;
+    let mut answer = answer.map_err(|error| watch.failed(Refusal::from(&error)))?;
 
     // observe, and learn when the answer's body has ended
     let arrived = shared.clock.elapsed_nanos();
+    watch.tell(desk.speaker, answer.headers_mut());
     let mut answer = match socket {
         Some(socket) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
             watch.switched(answer.status());
@@ -271,6 +273,10 @@ impl Room {
             speaker: reader.unwrap_or_else(|| dialect::nearest(path, headers)),
             began: self.shared.clock.elapsed_nanos(),
         }
+    }
+
+    fn now(&self) -> budget::Now {
+        (self.shared.clock.elapsed_nanos(), self.shared.clock.now())
     }
 
     fn identify(&self, head: &http::request::Parts) -> Result<Identity, Refusal> {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use self::reading::Reading;
 use super::Shared;
-use super::enforce::Pass;
+use super::limit::Pass;
 use super::refusal::Refusal;
 use crate::dialect::{Api, Dialect, Framing};
 use crate::signal::{Ask, Completion, Ending, Exchange};
@@ -63,8 +63,17 @@ impl Watch {
     }
 
     /// Keeps `pass` until the exchange has ended.
-    pub(super) fn hold(&mut self, pass: Option<Pass>) {
-        self.pass = pass;
+    pub(super) fn hold(&mut self, pass: Pass) {
+        self.pass = Some(pass);
+    }
+
+    /// Tells the caller of its limits, beside what the endpoint says of its own.
+    pub(super) fn tell(&self, dialect: &dyn Dialect, headers: &mut HeaderMap) {
+        let clock = self.shared.clock;
+        let now = (clock.elapsed_nanos(), clock.now());
+        if let Some(told) = self.pass.as_ref().and_then(|pass| pass.told(now)) {
+            told.tell(dialect, now.1, false, headers);
+        }
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) -> Refusal {
@@ -173,8 +182,8 @@ impl Watch {
         self.exchange.completion.received = self.received;
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
-        if let Some(Pass { tokens, .. }) = self.pass.take() {
-            tokens.settle(&self.exchange, self.shared.clock.elapsed_nanos());
+        if let Some(pass) = self.pass.take() {
+            pass.settle(&self.exchange, self.shared.clock.elapsed_nanos());
         }
         self.guarded(|watch| {
             watch.shared.telemetry.decisions.ended(&watch.exchange);

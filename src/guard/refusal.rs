@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::UpstreamError;
+use super::limit::Told;
 use super::throttle::Wait;
 use crate::dialect::json::Ambiguity;
 use crate::dialect::{Dialect, Link, Malformed, Reason, Wording};
@@ -37,6 +38,8 @@ pub(super) struct Refusal {
     link: Option<(String, Timestamp)>,
     /// The enforced action behind it.
     action: Option<Action>,
+    /// Limits to be told beside it.
+    told: Option<Box<Told>>,
 }
 
 impl Refusal {
@@ -64,6 +67,10 @@ impl Refusal {
         Self { link, action, ..Self::from(Reason::Challenged) }
     }
 
+    pub(super) fn telling(self, told: Option<Told>) -> Self {
+        Self { told: told.map(Box::new), ..self }
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         status(self.reason)
     }
@@ -86,11 +93,15 @@ impl Refusal {
             message: &message,
             reference,
             link,
+            retry_after: self.wait.map(|wait| wait.seconds),
         });
         let mut response = Response::new(Full::new(worded.body));
         *response.status_mut() = status;
         response.headers_mut().extend(worded.headers);
         self.mark(response.headers_mut(), reference);
+        if let (Some(told), Some(now)) = (&self.told, now) {
+            told.tell(dialect, now, true, response.headers_mut());
+        }
         if let Some(date) = now.and_then(date) {
             response.headers_mut().insert(DATE, date);
         }
@@ -140,7 +151,7 @@ impl Refusal {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, wait: None, link: None, action: None }
+        Self { reason, detail: None, wait: None, link: None, action: None, told: None }
     }
 }
 

@@ -17,8 +17,9 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 
+use crate::dialect::Standing;
 use crate::engine;
-use crate::policy::{Pace, TokenPace};
+use crate::policy::{Pace, Rate};
 
 /// The longest wait that is named to a caller: clients sleep through longer ones without a word.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -30,25 +31,6 @@ const MOST_TIGHTENED: f64 = 1024.0;
 /// 36 and 146 years. Governor adds unchecked.
 const DEAREST: u64 = 1 << 60;
 const DEEPEST: u64 = 1 << 62;
-
-/// So many a minute, and so many at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    per_minute: NonZeroU32,
-    burst: NonZeroU32,
-}
-
-impl From<Pace> for Rate {
-    fn from(pace: Pace) -> Self {
-        Self { per_minute: pace.requests_per_minute, burst: pace.burst }
-    }
-}
-
-impl From<TokenPace> for Rate {
-    fn from(pace: TokenPace) -> Self {
-        Self { per_minute: pace.tokens_per_minute, burst: pace.burst }
-    }
-}
 
 /// Takes one request out of `cell` at `pace`, slowed `tightened` times; or says how long to wait.
 ///
@@ -68,14 +50,9 @@ pub(super) fn admit(
 ///
 /// More than the burst asks for a full burst and leaves the rest as a debt, which everyone after
 /// waits for: refused, it could never be asked at all.
-pub(super) fn take(
-    cell: &AtomicU64,
-    rate: impl Into<Rate>,
-    amount: u32,
-    now: u64,
-) -> Result<u64, Duration> {
+pub(super) fn take(cell: &AtomicU64, rate: Rate, amount: u32, now: u64) -> Result<u64, Duration> {
     let Some(amount) = NonZeroU32::new(amount) else { return Ok(0) };
-    let quota = quota(rate.into(), 1.0);
+    let quota = quota(rate, 1.0);
     let at_once = amount.min(quota.burst_size());
     check(cell, quota, at_once, now)?;
     let taken = cost(quota, at_once.get());
@@ -98,8 +75,23 @@ pub(super) fn settle(cell: &AtomicU64, taken: u64, owed: u64, now: u64) {
 }
 
 /// What `amount` costs at `rate`, in nanoseconds of a cell.
-pub(super) fn price(rate: impl Into<Rate>, amount: u32) -> u64 {
-    cost(quota(rate.into(), 1.0), amount)
+pub(super) fn price(rate: Rate, amount: u32) -> u64 {
+    cost(quota(rate, 1.0), amount)
+}
+
+/// How much `cell` has left at `rate`.
+pub(super) fn standing(cell: &AtomicU64, rate: Rate, now: u64) -> Standing {
+    let quota = quota(rate, 1.0);
+    let interval = (quota.replenish_interval().as_nanos() as u64).max(1);
+    let limit = u64::from(quota.burst_size().get());
+    let whole = interval.saturating_mul(limit);
+    let owed = cell.load(Acquire).saturating_sub(now);
+    Standing {
+        limit,
+        remaining: whole.saturating_sub(owed) / interval,
+        reset: Duration::from_nanos(owed),
+        window: Duration::from_nanos(whole),
+    }
 }
 
 fn cost(quota: Quota, amount: u32) -> u64 {

@@ -1,6 +1,7 @@
 //! Limits that hold whatever the score: on requests, on exchanges at once, on tokens.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -10,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::Pace;
 use crate::time::Timestamp;
 
-/// Limits that hold for everyone, whatever their score. All are per account.
+/// Limits that hold whatever the score: on each account by itself, or on many accounts together.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Counts the completions asked for: `n`, each prompt of a list, each line of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Pace>,
-    /// Exchanges of one account at once, held until the answer's body has ended.
+    /// Exchanges at once, held until the answer's body has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<NonZeroU32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,12 +28,12 @@ pub struct Limits {
     /// Input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenPace>,
-    /// Input and output together, from midnight to midnight in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_day: Option<NonZeroU64>,
-    /// Input and output together, from the first of a month to the next, in UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_month: Option<NonZeroU64>,
+    /// From one full hour to the next.
+    pub per_hour: Quotas,
+    /// From midnight to midnight in UTC.
+    pub per_day: Quotas,
+    /// From the first of a month to the next, in UTC.
+    pub per_month: Quotas,
 }
 
 /// A rate in tokens and how many of them may be taken at once.
@@ -42,27 +44,87 @@ pub struct TokenPace {
     pub burst: NonZeroU32,
 }
 
+/// How much may be used in one window of time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quotas {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<NonZeroU64>,
+    /// Input and output together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<NonZeroU64>,
+}
+
+/// What limits count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Measure {
+    Requests,
+    Input,
+    Output,
+    /// Input and output together.
+    Tokens,
+}
+
+impl Measure {
+    /// In the order they are taken.
+    pub const ALL: [Self; 4] = [Self::Requests, Self::Input, Self::Output, Self::Tokens];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// So many a minute, and so many at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    pub per_minute: NonZeroU32,
+    pub burst: NonZeroU32,
+}
+
+impl From<Pace> for Rate {
+    fn from(pace: Pace) -> Self {
+        Self { per_minute: pace.requests_per_minute, burst: pace.burst }
+    }
+}
+
+impl From<TokenPace> for Rate {
+    fn from(pace: TokenPace) -> Self {
+        Self { per_minute: pace.tokens_per_minute, burst: pace.burst }
+    }
+}
+
 /// What a quota is counted over: fixed windows in UTC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Period {
+    Hour,
     Day,
     Month,
 }
 
+const HOUR: u64 = 3_600_000;
+
 impl Period {
-    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
 
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// The window `at` lies in, by the milliseconds since the epoch of its start and end.
+    /// When the window that `at` lies in begins and ends.
     pub fn window(self, at: Timestamp) -> (Timestamp, Timestamp) {
+        if self == Self::Hour {
+            let start = Timestamp::from_millis((at.as_millis() / HOUR).saturating_mul(HOUR));
+            return (start, start + Duration::from_millis(HOUR));
+        }
         let date = i64::try_from(at.as_millis()).ok();
         let date = date.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
         let date = date.map_or(Date::MAX, |at| TimeZone::UTC.to_datetime(at).date());
         let (first, last) = match self {
-            Self::Day => (date, date),
+            Self::Hour | Self::Day => (date, date),
             Self::Month => (date.first_of_month(), date.last_of_month()),
         };
         (midnight(first), last.tomorrow().map_or(Timestamp::from_millis(u64::MAX), midnight))
@@ -70,10 +132,41 @@ impl Period {
 }
 
 impl Limits {
-    pub fn quota(&self, period: Period) -> Option<NonZeroU64> {
+    pub fn rate(&self, measure: Measure) -> Option<Rate> {
+        match measure {
+            Measure::Requests => self.requests.map(Rate::from),
+            Measure::Input => self.input_tokens.map(Rate::from),
+            Measure::Output => self.output_tokens.map(Rate::from),
+            Measure::Tokens => self.tokens.map(Rate::from),
+        }
+    }
+
+    pub fn quotas(&self, period: Period) -> &Quotas {
         match period {
-            Period::Day => self.tokens_per_day,
-            Period::Month => self.tokens_per_month,
+            Period::Hour => &self.per_hour,
+            Period::Day => &self.per_day,
+            Period::Month => &self.per_month,
+        }
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether some window of time is.
+    pub fn has_quotas(&self) -> bool {
+        Period::ALL.into_iter().any(|period| *self.quotas(period) != Quotas::default())
+    }
+}
+
+impl Quotas {
+    pub fn of(&self, measure: Measure) -> Option<NonZeroU64> {
+        match measure {
+            Measure::Requests => self.requests,
+            Measure::Input => self.input_tokens,
+            Measure::Output => self.output_tokens,
+            Measure::Tokens => self.tokens,
         }
     }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
-pub use self::limits::{Limits, Period, TokenPace};
-pub use self::settings::{Allow, Group, Settings, Tenant, TenantSettings};
+pub use self::limits::{Limits, Measure, Period, Quotas, Rate, TokenPace};
+pub use self::settings::{Allow, Announce, Group, Settings, Tenant, TenantSettings, UnknownUsage};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
@@ -93,7 +93,12 @@ pub struct Policy {
     pub ladder: Ladder,
     /// The pace of an account at the throttle rung, before its score tightens it.
     pub throttle: Pace,
+    /// Of each account.
     pub limits: Limits,
+    /// Of all accounts together.
+    pub total_limits: Limits,
+    pub announce: Announce,
+    pub unknown_usage: UnknownUsage,
     /// Factors on signals' weights, by signal name.
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,
@@ -119,10 +124,9 @@ impl Policy {
         self.allow.iter().find(|entry| entry.account == account && entry.lasts(now))
     }
 
-    /// Limits of `account`: its group's where it is in one, else the tenant's.
-    pub fn limits_of(&self, account: AccountId) -> &Limits {
-        let group = self.groups.iter().find(|group| group.accounts.contains(&account));
-        group.map_or(&self.limits, |group| &group.limits)
+    /// The group that `account` is in.
+    pub fn group_of(&self, account: AccountId) -> Option<&Group> {
+        self.groups.iter().find(|group| group.accounts.contains(&account))
     }
 }
 

@@ -42,6 +42,9 @@ struct Row {
     ladder: Option<Ladder>,
     throttle: Option<Pace>,
     limits: Option<Limits>,
+    total_limits: Option<Limits>,
+    announce: Option<Announce>,
+    unknown_usage: Option<UnknownUsage>,
     #[serde(default)]
     weights: BTreeMap<String, f32>,
     #[serde(default)]
@@ -58,7 +61,12 @@ pub struct TenantSettings {
     pub rung_modes: BTreeMap<Action, Mode>,
     pub ladder: Option<Ladder>,
     pub throttle: Option<Pace>,
+    /// Of each account.
     pub limits: Option<Limits>,
+    /// Of all accounts of a tenant together.
+    pub total_limits: Option<Limits>,
+    pub announce: Option<Announce>,
+    pub unknown_usage: Option<UnknownUsage>,
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,
     pub allow: Vec<Allow>,
@@ -71,8 +79,35 @@ pub struct Group {
     pub name: String,
     #[schemars(with = "BTreeSet<String>")]
     pub accounts: BTreeSet<AccountId>,
+    /// Of each account, in place of the tenant's.
     #[serde(default)]
     pub limits: Limits,
+    /// Of all accounts of the group together, besides the tenant's.
+    #[serde(default)]
+    pub total_limits: Limits,
+}
+
+/// Which fields tell callers of the limits they are under. Without limits there are none.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Announce {
+    Nothing,
+    /// Those that the API itself has, if it has any.
+    #[default]
+    Native,
+    /// Those, and the IETF's `RateLimit` and `RateLimit-Policy` for every API.
+    Ietf,
+}
+
+/// What an exchange costs whose answer could not be read.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownUsage {
+    /// What was reserved for it, though no more output tokens than bytes that passed.
+    #[default]
+    Estimate,
+    /// No output.
+    Nothing,
 }
 
 /// An account that is never acted on, why, who answers for it, and until when.
@@ -94,22 +129,36 @@ impl Allow {
     }
 }
 
-impl From<Row> for Tenant {
-    fn from(row: Row) -> Self {
-        let Row { name, mode, rung_modes, ladder, throttle, limits, weights, groups, allow } = row;
-        let settings =
-            TenantSettings { mode, rung_modes, ladder, throttle, limits, weights, groups, allow };
-        Self { name, settings }
-    }
-}
+/// Row and tenant hold the same: only where the name stands differs.
+macro_rules! regrouped {
+    ($($field:ident),*) => {
+        impl From<Row> for Tenant {
+            fn from(Row { name, $($field),* }: Row) -> Self {
+                Self { name, settings: TenantSettings { $($field),* } }
+            }
+        }
 
-impl From<Tenant> for Row {
-    fn from(Tenant { name, settings }: Tenant) -> Self {
-        let TenantSettings { mode, rung_modes, ladder, throttle, limits, weights, groups, allow } =
-            settings;
-        Self { name, mode, rung_modes, ladder, throttle, limits, weights, groups, allow }
-    }
+        impl From<Tenant> for Row {
+            fn from(Tenant { name, settings }: Tenant) -> Self {
+                let TenantSettings { $($field),* } = settings;
+                Self { name, $($field),* }
+            }
+        }
+    };
 }
+regrouped!(
+    mode,
+    rung_modes,
+    ladder,
+    throttle,
+    limits,
+    total_limits,
+    announce,
+    unknown_usage,
+    weights,
+    groups,
+    allow
+);
 
 /// Tenant of the policy that holds for everyone without one of their own.
 const DEFAULT_TENANT: &str = "default";
@@ -137,6 +186,9 @@ impl Policy {
             ladder: Ladder::default(),
             throttle: Pace::default(),
             limits: Limits::default(),
+            total_limits: Limits::default(),
+            announce: Announce::default(),
+            unknown_usage: UnknownUsage::default(),
             weights: BTreeMap::new(),
             groups: Vec::new(),
             allow: Vec::new(),
@@ -152,8 +204,8 @@ impl Default for Pace {
 }
 
 impl TenantSettings {
-    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle` and
-    /// `limits` replace; rung modes and weights replace by name; lists come before the base's.
+    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`,
+    /// `limits` and `total_limits` replace; rung modes and weights replace by name; lists come before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
             tenant: base.tenant.clone(),
@@ -162,6 +214,9 @@ impl TenantSettings {
             ladder: self.ladder.unwrap_or(base.ladder),
             throttle: self.throttle.unwrap_or(base.throttle),
             limits: self.limits.unwrap_or(base.limits),
+            total_limits: self.total_limits.unwrap_or(base.total_limits),
+            announce: self.announce.unwrap_or(base.announce),
+            unknown_usage: self.unknown_usage.unwrap_or(base.unknown_usage),
             weights: laid_over(&self.weights, &base.weights),
             groups: self.groups.iter().chain(&base.groups).cloned().collect(),
             allow: self.allow.iter().chain(&base.allow).cloned().collect(),

@@ -39,14 +39,14 @@ impl Telemetry {
 }
 
 #[cfg(test)]
-mod fakes {
+pub(crate) mod fakes {
     //! Exchanges of nobody, told apart by their ids.
 
     use crate::identity::{AccountId, Caller, Client, Tag};
     use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
     use crate::time::Timestamp;
 
-    pub(super) fn ask(id: u64) -> Ask {
+    pub(crate) fn ask(id: u64) -> Ask {
         let caller = Caller {
             tenant: "acme".into(),
             account: AccountId([7; 16]),
@@ -60,7 +60,7 @@ mod fakes {
         Ask { id: ExchangeId(Tag(id)), at, caller, prompt: Prompt::default() }
     }
 
-    pub(super) fn exchange(id: u64) -> Exchange {
+    pub(crate) fn exchange(id: u64) -> Exchange {
         let ask = ask(id);
         let (ended, ending) = (ask.at, Ending::Complete);
         Exchange { ask, ended, ending, status: 200, completion: Completion::default() }

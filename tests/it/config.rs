@@ -111,9 +111,12 @@ fn the_shipped_file_shows_every_key() {
     assert!(missing.is_empty(), "config/stillguard.toml doesn't show {missing:#?}");
 }
 
-/// A tenant's tables are the policy's again, and one rung stands for all: they are shown once.
+/// A tenant's tables are the policy's again, limits are the same wherever they hold, and one rung stands
+/// for all: they are shown once.
 fn shown_as(key: &str) -> String {
     let depth = match key {
+        _ if key.starts_with("/policy/groups/") => 5,
+        _ if key.starts_with("/policy/total_limits") => 3,
         _ if key.starts_with("/tenants/") => 4,
         _ if key.starts_with("/policy/rung_modes") => 3,
         _ => usize::MAX,

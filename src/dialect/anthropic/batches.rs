@@ -8,11 +8,12 @@ use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Body, Messages, refusal};
+use super::{Body, Messages, limits, refusal};
 use crate::dialect::found::{object, required};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::{Api, Delta, Dialect, Malformed, Part, Request, Role, Worded, Wording};
-use crate::dialect::{route, sse};
+use crate::dialect::{Standings, route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(in crate::dialect) struct Batches;
@@ -46,6 +47,10 @@ impl Dialect for Batches {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, now: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, now, headers);
     }
 }
 

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use super::{Body, Messages, refusal};
+use super::{Body, Messages, limits, refusal};
 use crate::dialect::found::object;
 use crate::dialect::{Api, Delta, Dialect, Malformed, Request, Usage, Worded, Wording};
-use crate::dialect::{route, sse};
+use crate::dialect::{Standings, route, sse};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(in crate::dialect) struct CountTokens;
@@ -41,6 +42,10 @@ impl Dialect for CountTokens {
 
     fn break_stream(&self, wording: &Wording<'_>) -> Bytes {
         refusal::break_stream(wording)
+    }
+
+    fn announce(&self, standings: &Standings, now: Timestamp, headers: &mut HeaderMap) {
+        limits::announce(standings, now, headers);
     }
 }
 

@@ -26,6 +26,7 @@ const CHALLENGE: Wording<'_> = Wording {
     message: "Verify this account.",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),
+    retry_after: None,
 };
 
 #[test]

@@ -42,6 +42,9 @@ enum Detail<'a> {
     ErrorInfo { reason: &'static str, domain: &'static str, metadata: Metadata<'a> },
     #[serde(rename = "type.googleapis.com/google.rpc.Help")]
     Help { links: [HelpLink<'a>; 1] },
+    /// Its clients know no `retry-after`.
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
+    RetryInfo { retry_delay: String },
 }
 
 /// Values are text, as the type of this map demands.
@@ -63,7 +66,9 @@ fn json(wording: &Wording<'_>) -> Vec<u8> {
     let expires_at = wording.link.map(|link| link.expires_at.to_string());
     let metadata = Metadata { reference: wording.reference, expires_at };
     let info = Detail::ErrorInfo { reason, domain: "stillguard", metadata };
-    let details = [info].into_iter().chain(wording.link.map(help)).collect();
+    let retry = |seconds| Detail::RetryInfo { retry_delay: format!("{seconds}s") };
+    let help = wording.link.map(help);
+    let details = [info].into_iter().chain(help).chain(wording.retry_after.map(retry)).collect();
     let error = Body { code: wording.status, message: wording.message, status, details };
     serde_json::to_vec(&Envelope { error }).unwrap_or_default()
 }

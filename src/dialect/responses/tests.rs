@@ -51,8 +51,14 @@ fn a_streams_text_counts_once() {
 #[test]
 fn a_broken_stream_ends_in_an_error_of_both_shapes() {
     let (message, reference) = ("Slow.", "sg_1");
-    let wording =
-        Wording { status: 429, reason: Reason::Throttled, message, reference, link: None };
+    let wording = Wording {
+        status: 429,
+        reason: Reason::Throttled,
+        message,
+        reference,
+        link: None,
+        retry_after: None,
+    };
     let expected = concat!(
         "event: error\ndata: ",
         r#"{"type":"error","sequence_number":0,"code":"rate_limit_exceeded","message":"Slow.","#,

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::dialect::{Params, Usage};
 use crate::identity::{AccountId, Caller, Client, Tag};
+use crate::policy::{Quotas, TokenPace};
 use crate::signal::{Ask, Completion, Ending, ExchangeId};
 
 const SECOND: u64 = 1_000_000_000;
@@ -21,12 +22,26 @@ fn total(tokens_per_minute: u32, burst: u32) -> Limits {
     Limits { tokens: rate(tokens_per_minute, burst), ..Limits::default() }
 }
 
-fn daily(tokens: u64) -> Limits {
-    Limits { tokens_per_day: NonZeroU64::new(tokens), ..Limits::default() }
+fn quota(tokens: u64) -> Quotas {
+    Quotas { tokens: NonZeroU64::new(tokens), ..Quotas::default() }
 }
 
-fn tokens(input: u32, output: u32) -> Tokens {
-    Tokens { input, output }
+fn daily(tokens: u64) -> Limits {
+    Limits { per_day: quota(tokens), ..Limits::default() }
+}
+
+fn tokens(input: u32, output: u32) -> Cost {
+    Cost { requests: 1, input, output }
+}
+
+/// Tokens of a period that are used or reserved.
+fn used_in(pace: &Pace, period: Period) -> u64 {
+    windows(pace).as_ref().map_or(0, |all| all[period.index()].used[Measure::Tokens.index()])
+}
+
+fn settle(held: Reservation, exchange: &Exchange, now: u64) {
+    let spent = held.cost.spent(exchange, UnknownUsage::Estimate);
+    held.settle(spent, now);
 }
 
 fn at(millis: u64) -> (u64, Timestamp) {
@@ -63,13 +78,16 @@ fn used(input: u32, output: u32) -> Exchange {
 fn output_is_reserved_for_every_completion_asked_for() {
     let prompt = |api, max_tokens, n| {
         let params = Params { max_tokens, n, ..Params::default() };
-        Tokens::estimated(&Prompt { api, params, tokens: 7, ..Prompt::default() })
+        Cost::estimated(&Prompt { api, params, tokens: 7, ..Prompt::default() })
     };
     assert_eq!(prompt(Api::OpenaiChat, Some(9), 0), tokens(7, 9));
-    assert_eq!(prompt(Api::OpenaiChat, Some(9), 128), tokens(7, 9 * 128));
+    assert_eq!(prompt(Api::OpenaiChat, Some(9), 128), Cost { requests: 128, ..tokens(7, 9 * 128) });
     assert_eq!(prompt(Api::AnthropicMessages, Some(1 << 20), 1), tokens(7, USUAL_OUTPUT));
-    assert_eq!(prompt(Api::OpenaiChat, None, u32::MAX), tokens(7, u32::MAX));
-    assert_eq!(prompt(Api::OpenaiEmbeddings, None, 3), tokens(7, 0));
+    assert_eq!(
+        prompt(Api::OpenaiChat, None, u32::MAX),
+        Cost { requests: u32::MAX, ..tokens(7, u32::MAX) }
+    );
+    assert_eq!(prompt(Api::OpenaiEmbeddings, None, 3), Cost { requests: 3, ..tokens(7, 0) });
     assert_eq!(prompt(Api::AnthropicCountTokens, None, 1), tokens(0, 0));
 }
 
@@ -79,24 +97,24 @@ fn a_reservation_is_replaced_by_what_was_used() {
     let take = |amount| Reservation::take(&pace, &limits, tokens(0, amount), at(1000));
     let held = take(100).unwrap();
     assert_eq!(take(1).unwrap_err(), Duration::from_secs(1));
-    held.settle(&used(10, 30), SECOND);
+    settle(held, &used(10, 30), SECOND);
     let held = take(60).unwrap();
     assert!(take(1).is_err());
-    held.settle(&used(0, 90), SECOND);
+    settle(held, &used(0, 90), SECOND);
     assert_eq!(take(1).unwrap_err(), Duration::from_secs(31));
 }
 
 #[test]
 fn whatever_gives_no_answer_costs_nothing() {
-    let limits = Limits { tokens_per_month: NonZeroU64::new(500), ..total(60, 100) };
+    let limits = Limits { per_month: quota(500), ..total(60, 100) };
     let pace = Arc::new(Pace::default());
     let full = || Reservation::take(&pace, &limits, tokens(40, 60), at(1000)).unwrap();
     for ending in [Ending::Refused, Ending::Failed] {
-        full().settle(&exchange(ending, Usage::default()), SECOND);
+        settle(full(), &exchange(ending, Usage::default()), SECOND);
     }
-    full().settle(&Exchange { status: 500, ..used(40, 60) }, SECOND);
+    settle(full(), &Exchange { status: 500, ..used(40, 60) }, SECOND);
     drop(full());
-    assert_eq!(windows(&pace)[Period::Month.index()].tokens, 0);
+    assert_eq!(used_in(&pace, Period::Month), 0);
     drop(full());
 }
 
@@ -105,7 +123,7 @@ fn an_answer_that_could_not_be_read_costs_its_estimate_or_its_bytes() {
     let spent = |bytes| {
         let mut exchange = exchange(Ending::Cancelled, Usage::default());
         exchange.completion.bytes = bytes;
-        Tokens::spent(&exchange, tokens(5, 1000))
+        tokens(5, 1000).spent(&exchange, UnknownUsage::Estimate)
     };
     assert_eq!((spent(9_999), spent(12), spent(0)), (tokens(5, 1000), tokens(5, 12), tokens(5, 0)));
 }
@@ -139,10 +157,10 @@ fn a_quota_ends_with_its_day() {
     assert_eq!(take(1, DAY - 1000).unwrap_err(), Duration::from_secs(1));
     assert_eq!(take(0, DAY - 1000).map(drop), Ok(()));
     let fresh = take(100, DAY).unwrap();
-    late.settle(&used(1, 0), 0);
-    assert_eq!(windows(&pace)[0].tokens, 100, "yesterday's settlement is not today's");
-    fresh.settle(&used(20, 30), 0);
-    assert_eq!(windows(&pace)[0].tokens, 50);
+    settle(late, &used(1, 0), 0);
+    assert_eq!(used_in(&pace, Period::Day), 100, "yesterday's settlement is not today's");
+    settle(fresh, &used(20, 30), 0);
+    assert_eq!(used_in(&pace, Period::Day), 50);
 }
 
 #[test]
@@ -154,14 +172,14 @@ fn absurd_numbers_neither_wrap_nor_free_anything() {
         else {
             continue;
         };
-        held.settle(&used(u32::MAX, u32::MAX), century.0);
+        settle(held, &used(u32::MAX, u32::MAX), century.0);
     }
-    assert!(pace.tokens[2].load(Relaxed) > century.0);
+    assert!(pace.rates[Measure::Tokens.index()].load(Relaxed) > century.0);
 }
 
 #[test]
 fn many_threads_never_take_more_than_quota_and_burst() {
-    let limits = Limits { tokens_per_day: NonZeroU64::new(700), ..total(60, 500) };
+    let limits = Limits { per_day: quota(700), ..total(60, 500) };
     let (pace, taken) = (Arc::new(Pace::default()), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for thread in 0..8u32 {
@@ -174,7 +192,7 @@ fn many_threads_never_take_more_than_quota_and_burst() {
                     if round % 3 == 0 {
                         continue;
                     }
-                    held.settle(&used(amount, 0), SECOND);
+                    settle(held, &used(amount, 0), SECOND);
                     taken.fetch_add(amount.into(), Relaxed);
                 }
             });
@@ -182,7 +200,7 @@ fn many_threads_never_take_more_than_quota_and_burst() {
     });
     let taken = taken.into_inner();
     assert!((490..=500).contains(&taken), "{taken}");
-    assert_eq!(windows(&pace)[0].tokens, taken);
+    assert_eq!(used_in(&pace, Period::Day), taken);
 }
 
 proptest! {
@@ -191,7 +209,7 @@ proptest! {
         asks in prop::collection::vec((1u32..=50, 0u64..2_000, 0u8..4), 1..200),
         (per_minute, burst, quota) in (1u32..600, 50u32..200, 1u64..3_000),
     ) {
-        let limits = Limits { tokens_per_day: NonZeroU64::new(quota), ..total(per_minute, burst) };
+        let limits = Limits { per_day: self::quota(quota), ..total(per_minute, burst) };
         let pace = Arc::new(Pace::default());
         let (mut now, mut spent, mut held) = (1000, 0u64, Vec::new());
         for (amount, pause, fate) in asks {
@@ -202,7 +220,7 @@ proptest! {
                 (Ok(taken), 0) => drop(taken),
                 (Ok(taken), 1) => held.push((taken, amount)),
                 (Ok(taken), _) => {
-                    taken.settle(&used(amount / 2, 0), now * 1_000_000);
+                    settle(taken, &used(amount / 2, 0), now * 1_000_000);
                     spent += u64::from(amount / 2);
                 }
             }
@@ -211,9 +229,9 @@ proptest! {
             // Intervals are whole nanoseconds.
             prop_assert!((spent + open) as f64 <= earned * 1.0001 + f64::from(burst));
             prop_assert!(spent + open <= quota);
-            prop_assert_eq!(windows(&pace)[0].tokens, spent + open);
+            prop_assert_eq!(used_in(&pace, Period::Day), spent + open);
         }
         drop(held);
-        prop_assert_eq!(windows(&pace)[0].tokens, spent);
+        prop_assert_eq!(used_in(&pace, Period::Day), spent);
     }
 }

@@ -141,8 +141,8 @@ impl Scene {
         guard(&mut settings);
         let mut telemetry = telemetry::Settings::default();
         telemetry.decision_log.path = Some(folder.path().join("decisions.jsonl"));
-        let keyring = Keyring::new([7; 32]);
-        let identifier = Identifier::new(&identity::Settings::default(), keyring.clone()).unwrap();
+        let keyring = Keyring::new(SECRET);
+        let identifier = identifier();
         let engine = Engine::new(engine::Settings::default(), Policies::from(&policies));
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings),
@@ -221,11 +221,12 @@ impl Scene {
 
     /// The cells of the account of `key`.
     pub(crate) fn pace(&self, key: &str) -> Arc<engine::Pace> {
-        let (head, _) = chat(key).into_parts();
-        let identifier = self.shared.identifier.load();
-        let peer = *head.extensions.get::<Peer>().unwrap();
-        let account: AccountId = identifier.identify(&head, peer).unwrap().caller.account;
-        self.shared.engine.pace(account).unwrap()
+        self.shared.engine.pace(account(key)).unwrap()
+    }
+
+    /// The cells that all accounts, or those of a group, share.
+    pub(crate) fn shared_pace(&self, group: Option<&str>) -> Arc<engine::Pace> {
+        self.shared.engine.shared_pace(&"default".into(), group)
     }
 
     /// Exchanges of `key` in flight.
@@ -235,8 +236,27 @@ impl Scene {
 
     /// Tokens of `key` that are spent or reserved today.
     pub(crate) fn tokens_today(&self, key: &str) -> u64 {
-        self.pace(key).windows.lock().unwrap()[0].tokens
+        used_today(&self.pace(key))[3]
     }
+}
+
+/// Of the deployment.
+const SECRET: [u8; 32] = [7; 32];
+
+fn identifier() -> Identifier {
+    Identifier::new(&identity::Settings::default(), Keyring::new(SECRET)).unwrap()
+}
+
+/// The account of `key`, in every scene.
+pub(crate) fn account(key: &str) -> AccountId {
+    let (head, _) = chat(key).into_parts();
+    let peer = *head.extensions.get::<Peer>().unwrap();
+    identifier().identify(&head, peer).unwrap().caller.account
+}
+
+/// What is used or reserved of today's quotas: requests, input, output, both together.
+pub(crate) fn used_today(pace: &engine::Pace) -> [u64; 4] {
+    pace.windows.lock().unwrap().as_ref().map_or([0; 4], |windows| windows[1].used)
 }
 
 pub(crate) const CHAT: &str =

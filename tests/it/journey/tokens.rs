@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use stillguard::guard::UpstreamError;
-use stillguard::policy::{Limits, TenantSettings, TokenPace};
+use stillguard::policy::{Limits, Quotas, TenantSettings, TokenPace};
 
 use super::scene::{CHAT, Plan, Scene, Step, answer, chat, chunk, messages, post, stream};
 
@@ -17,8 +17,8 @@ const OUTPUT: u64 = 1024;
 
 fn daily(tokens: u64) -> impl FnOnce(&mut TenantSettings) {
     move |tenant| {
-        let tokens_per_day = NonZeroU64::new(tokens);
-        tenant.limits = Some(Limits { tokens_per_day, ..Limits::default() });
+        let per_day = Quotas { tokens: NonZeroU64::new(tokens), ..Quotas::default() };
+        tenant.limits = Some(Limits { per_day, ..Limits::default() });
     }
 }
 

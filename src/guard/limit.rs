@@ -1,0 +1,200 @@
+//! The limits of the operator's making, in every scope an exchange falls into.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::budget::{self, Cost, Now, Reservation};
+use super::refusal::Refusal;
+use super::throttle::{Permit, Wait};
+use crate::dialect::{Dialect, Standing, Standings};
+use crate::engine::{Engine, Pace};
+use crate::policy::{Announce, Limits, Measure, Policy, UnknownUsage};
+use crate::signal::{Ask, Exchange};
+use crate::time::Timestamp;
+
+/// Account, group, tenant.
+const SCOPES: usize = 3;
+
+/// How long to wait for another exchange to end: nobody knows.
+const SOON: Duration = Duration::from_secs(1);
+
+/// What limits one exchange, narrowest scope first: who is over a limit of its own must not even for
+/// a moment take what the others share.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    scopes: [Option<Scope>; SCOPES],
+    announce: Announce,
+    unknown_usage: UnknownUsage,
+    /// The endpoint has not accepted the account yet.
+    stranger: bool,
+}
+
+/// One set of limits and who is counted under it.
+#[derive(Debug)]
+struct Scope {
+    pace: Arc<Pace>,
+    limits: Limits,
+}
+
+impl Limiter {
+    /// `known` is the account's own pace. An account not yet known has none, but shares in what its
+    /// group and tenant have in total.
+    pub(super) fn new(
+        engine: &Engine,
+        policy: &Policy,
+        ask: &Ask,
+        known: Option<&Arc<Pace>>,
+    ) -> Self {
+        let tenant = &ask.caller.tenant;
+        let group = policy.group_of(ask.caller.account);
+        let each = *group.map_or(&policy.limits, |group| &group.limits);
+        let account = known.map(|pace| Scope { pace: Arc::clone(pace), limits: each });
+        let shared = |limits: Limits, name: Option<&str>| {
+            let pace = (!limits.is_none()).then(|| engine.shared_pace(tenant, name));
+            pace.map(|pace| Scope { pace, limits })
+        };
+        let group = group.and_then(|group| shared(group.total_limits, Some(&group.name)));
+        Self {
+            scopes: [account, group, shared(policy.total_limits, None)],
+            announce: policy.announce,
+            unknown_usage: policy.unknown_usage,
+            stranger: known.is_none(),
+        }
+    }
+
+    /// Reserves what `ask` will cost in every scope, or in none.
+    pub(super) fn admit(self, ask: &Ask, now: Now) -> Result<Pass, Refusal> {
+        let cost = Cost::estimated(&ask.prompt);
+        match self.hold(cost, now) {
+            Ok(holds) => Ok(Pass { limiter: self, cost, holds }),
+            Err(Refused::Crowded) => Err(self.refuse(ask, SOON, now)),
+            Err(Refused::Spent(wait)) => {
+                Err(Refusal::throttled(Wait::new(wait, ask.id.0.0)).telling(self.told(now)))
+            }
+        }
+    }
+
+    /// Takes scope by scope; what the narrower ones gave is given back when one refuses.
+    fn hold(&self, cost: Cost, now: Now) -> Result<[Option<Hold>; SCOPES], Refused> {
+        let mut holds = [const { None }; SCOPES];
+        for (scope, hold) in self.scopes.iter().zip(&mut holds) {
+            *hold = scope.as_ref().map(|scope| Hold::take(scope, cost, now)).transpose()?;
+        }
+        Ok(holds)
+    }
+
+    /// A refusal for a reason that no limit shows. Callers shall not tell it from one that does.
+    pub(super) fn refuse(&self, ask: &Ask, wait: Duration, now: Now) -> Refusal {
+        let mut told = self.told(now);
+        if let Some(told) = &mut told {
+            told.standings.close(wait);
+        }
+        Refusal::throttled(Wait::new(wait, ask.id.0.0)).telling(told)
+    }
+
+    /// What callers are told of the limits, if anything.
+    fn told(&self, now: Now) -> Option<Told> {
+        let how = self.announce;
+        let standings = if how == Announce::Nothing { None } else { Some(self.standings(now)) };
+        standings.filter(|standings| !standings.is_empty()).map(|standings| Told { standings, how })
+    }
+
+    fn standings(&self, now: Now) -> Standings {
+        let [requests, input, output, tokens] = Measure::ALL.map(|measure| {
+            let scopes = self.scopes.iter().flatten();
+            let each = scopes.filter_map(|s| budget::standing(&s.pace, &s.limits, measure, now));
+            each.reduce(Standing::tighter)
+        });
+        Standings { requests, input, output, tokens }
+    }
+}
+
+/// Why a scope refuses.
+#[derive(Clone, Copy, Debug)]
+enum Refused {
+    /// Too many exchanges at once.
+    Crowded,
+    /// A rate or quota is used up for so long.
+    Spent(Duration),
+}
+
+/// What an exchange holds in one scope.
+#[derive(Debug)]
+struct Hold {
+    _permit: Permit,
+    reservation: Reservation,
+}
+
+impl Hold {
+    fn take(scope: &Scope, cost: Cost, now: Now) -> Result<Self, Refused> {
+        let Scope { pace, limits } = scope;
+        let permit = Permit::take(pace, limits.concurrency).ok_or(Refused::Crowded)?;
+        let reservation = Reservation::take(pace, limits, cost, now).map_err(Refused::Spent)?;
+        Ok(Self { _permit: permit, reservation })
+    }
+}
+
+/// What an exchange holds until it has ended. Dropped unsettled, all is given back.
+#[derive(Debug)]
+pub(super) struct Pass {
+    limiter: Limiter,
+    cost: Cost,
+    holds: [Option<Hold>; SCOPES],
+}
+
+impl Pass {
+    /// Replaces what was reserved with what `exchange` has cost. `now` is in nanoseconds.
+    ///
+    /// What the endpoint refuses costs a request, so that nobody asks in vain without end; but not
+    /// from accounts it does not know, or anybody could use up what a tenant's accounts share.
+    pub(super) fn settle(self, exchange: &Exchange, now: u64) {
+        let mut spent = self.cost.spent(exchange, self.limiter.unknown_usage);
+        if self.limiter.stranger && !exchange.served() {
+            spent.requests = 0;
+        }
+        for hold in self.holds.into_iter().flatten() {
+            hold.reservation.settle(spent, now);
+        }
+    }
+
+    /// How many output tokens the answer may have in all before it goes beyond a limit: those
+    /// reserved for it, and what every limit on output has left. None where none limits it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what a hard cap on streams asks for"))]
+    pub(super) fn output_left(&self, now: Now) -> Option<u64> {
+        let Standings { output, tokens, .. } = self.limiter.standings(now);
+        let tightest = output.into_iter().chain(tokens).reduce(Standing::tighter)?;
+        Some(tightest.remaining.saturating_add(self.cost.output.into()))
+    }
+
+    pub(super) fn told(&self, now: Now) -> Option<Told> {
+        self.limiter.told(now)
+    }
+}
+
+/// Limits as they stand, and how callers are told of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    standings: Standings,
+    how: Announce,
+}
+
+impl Told {
+    /// Adds it to the head of an answer, or of a refusal of our own.
+    pub(super) fn tell(
+        &self,
+        dialect: &dyn Dialect,
+        now: Timestamp,
+        refused: bool,
+        headers: &mut HeaderMap,
+    ) {
+        dialect.announce(&self.standings, now, headers);
+        if self.how == Announce::Ietf {
+            self.standings.announce(refused, headers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

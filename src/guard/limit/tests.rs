@@ -1,0 +1,219 @@
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::dialect::{Api, Reason, Usage};
+use crate::engine;
+use crate::guard::budget::windows;
+use crate::identity::AccountId;
+use crate::policy::{Policies, Settings};
+use crate::signal::Ending;
+use crate::telemetry::fakes;
+
+const NOW: Now = (1_000_000_000, Timestamp::from_millis(1_790_000_000_000));
+
+fn engine(policy: Value) -> Engine {
+    let settings: Settings = serde_json::from_value(json!({ "defaults": policy })).unwrap();
+    Engine::new(engine::Settings::default(), Policies::from(&settings))
+}
+
+/// A request of `tokens` input tokens, of an account by its number.
+fn ask(account: u8, tokens: u32) -> Ask {
+    let mut ask = fakes::exchange(1).ask;
+    ask.caller.account = AccountId([account; 16]);
+    ask.prompt.api = Api::OpenaiEmbeddings;
+    ask.prompt.tokens = tokens;
+    ask
+}
+
+fn limiter(engine: &Engine, ask: &Ask, pace: &Arc<Pace>) -> Limiter {
+    let policies = engine.policies();
+    Limiter::new(engine, policies.of(&ask.caller.tenant), ask, Some(pace))
+}
+
+fn admit(engine: &Engine, ask: &Ask, pace: &Arc<Pace>) -> Result<Pass, Refusal> {
+    limiter(engine, ask, pace).admit(ask, NOW)
+}
+
+/// The end of an exchange that used `tokens`.
+fn end(ask: &Ask, ending: Ending, status: u16, tokens: u32) -> Exchange {
+    let mut exchange = Exchange { ask: ask.clone(), ending, status, ..fakes::exchange(1) };
+    exchange.completion.usage = Usage { input: Some(tokens), output: Some(0), ..Usage::default() };
+    exchange
+}
+
+fn used(pace: &Pace) -> [u64; 4] {
+    windows(pace).as_ref().map_or([0; 4], |windows| windows[1].used)
+}
+
+fn shared(engine: &Engine, group: Option<&str>) -> Arc<Pace> {
+    engine.shared_pace(&fakes::exchange(1).ask.caller.tenant, group)
+}
+
+fn group(accounts: &[u8], total: Value) -> Value {
+    let accounts: Vec<_> = accounts.iter().map(|n| AccountId([*n; 16]).to_string()).collect();
+    json!([{ "name": "gold", "accounts": accounts, "limits": { "per_day": { "tokens": 1000 } },
+             "total_limits": total }])
+}
+
+#[test]
+fn a_wider_scope_that_refuses_gives_back_what_narrower_ones_gave() {
+    let quota = |tokens: u32| {
+        json!({ "per_day": { "tokens": tokens }, "concurrency": 9,
+        "tokens": { "tokens_per_minute": 60, "burst": 500 } })
+    };
+    let engine = engine(json!({ "groups": group(&[1], quota(100)), "total_limits": quota(50) }));
+    let pace = Arc::default();
+    let held = admit(&engine, &ask(1, 50), &pace).unwrap();
+    let refused = admit(&engine, &ask(1, 1), &pace).unwrap_err();
+    assert_eq!(refused.reason, Reason::Throttled);
+    let scopes = [Arc::clone(&pace), shared(&engine, Some("gold")), shared(&engine, None)];
+    for scope in &scopes {
+        assert_eq!((used(scope), scope.in_flight.load(SeqCst)), ([1, 50, 0, 50], 1));
+    }
+    drop(held);
+    for scope in &scopes {
+        assert_eq!((used(scope), scope.in_flight.load(SeqCst)), ([0; 4], 0));
+        assert!(scope.rates.iter().all(|cell| cell.load(SeqCst) <= NOW.0));
+    }
+}
+
+#[test]
+fn who_is_over_a_limit_of_its_own_takes_nothing_of_what_others_share() {
+    let limits = json!({ "per_day": { "requests": 1 } });
+    let total = json!({ "per_day": { "requests": 9 } });
+    let engine = engine(json!({ "limits": limits, "total_limits": total }));
+    let pace = Arc::default();
+    let _held = admit(&engine, &ask(1, 0), &pace).unwrap();
+    let before = used(&shared(&engine, None));
+    *windows(&shared(&engine, None)) = None;
+    assert!(admit(&engine, &ask(1, 0), &pace).is_err());
+    assert_eq!(before[0], 1);
+    assert!(windows(&shared(&engine, None)).is_none(), "not even looked at");
+    assert!(admit(&engine, &ask(2, 0), &Arc::default()).is_ok());
+}
+
+#[test]
+fn a_group_and_its_tenant_each_hold_their_accounts_together() {
+    let total = |n: u32| json!({ "concurrency": n });
+    let engine = engine(json!({ "groups": group(&[1, 2], total(2)), "total_limits": total(3) }));
+    let paces: [Arc<Pace>; 5] = Default::default();
+    let take = |account: u8| admit(&engine, &ask(account, 1), &paces[usize::from(account)]).ok();
+    let (_a, _b) = (take(1).unwrap(), take(2).unwrap());
+    assert!(take(1).is_none() && take(2).is_none(), "two of the group");
+    let third = take(3).unwrap();
+    assert!(take(4).is_none(), "three of the tenant");
+    drop(third);
+    assert!(take(4).is_some());
+}
+
+#[test]
+fn what_the_endpoint_refuses_costs_those_it_knows_a_request_and_nobody_a_token() {
+    let engine = engine(json!({ "total_limits": { "per_day": { "requests": 9, "tokens": 90 } } }));
+    let policies = engine.policies();
+    let ask = ask(1, 7);
+    let pace = Arc::default();
+    for (known, requests) in [(None, 0), (Some(&pace), 1)] {
+        let policy = policies.of(&ask.caller.tenant);
+        let pass = Limiter::new(&engine, policy, &ask, known).admit(&ask, NOW).unwrap();
+        assert_eq!(used(&shared(&engine, None)), [1, 7, 0, 7]);
+        pass.settle(&end(&ask, Ending::Complete, 401, 7), NOW.0);
+        assert_eq!(used(&shared(&engine, None)), [requests, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn a_reload_neither_refills_nor_forgets_what_is_shared() {
+    let policy = json!({ "total_limits": { "per_day": { "tokens": 50 } } });
+    let engine = engine(policy.clone());
+    let pace = Arc::default();
+    let held = admit(&engine, &ask(1, 40), &pace).unwrap();
+    let settings: Settings = serde_json::from_value(json!({ "defaults": policy })).unwrap();
+    engine.reload(engine::Settings::default(), Policies::from(&settings));
+    assert!(admit(&engine, &ask(1, 11), &pace).is_err());
+    held.settle(&end(&ask(1, 40), Ending::Complete, 200, 20), NOW.0);
+    assert_eq!(used(&shared(&engine, None)), [1, 20, 0, 20]);
+}
+
+#[test]
+fn output_left_is_what_was_reserved_and_what_every_limit_has_left() {
+    let limits = json!({ "per_day": { "tokens": 5000 } });
+    let total = json!({ "output_tokens": { "tokens_per_minute": 60, "burst": 1500 } });
+    let engine = engine(json!({ "limits": limits, "total_limits": total }));
+    let mut chat = ask(1, 100);
+    chat.prompt.api = Api::OpenaiChat;
+    let pace = Arc::default();
+    let pass = admit(&engine, &chat, &pace).unwrap();
+    assert_eq!(pass.output_left(NOW), Some(1500), "1024 reserved, 476 left in all");
+    assert_eq!(pass.output_left((NOW.0 + 60_000_000_000, NOW.1)), Some(1560));
+    let unlimited =
+        super::Limiter { scopes: [const { None }; SCOPES], ..limiter(&engine, &chat, &pace) };
+    assert_eq!(unlimited.admit(&chat, NOW).unwrap().output_left(NOW), None);
+}
+
+/// What tasks hold or have spent, counted by themselves.
+#[derive(Default)]
+struct Ledger {
+    flying: AtomicU32,
+    tokens: AtomicU64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Eight tasks at once on three accounts of one group. No time passes, so nothing comes back.
+    #[test]
+    fn many_tasks_never_take_more_than_any_scope_has(
+        (each, of_group, of_tenant) in (50u32..400, 50u32..600, 50u32..800),
+        burst in 50u32..800,
+        flying in 1u32..6,
+        plans in prop::collection::vec(prop::collection::vec((0u8..3, 1u32..30, 0u8..4), 40), 8),
+    ) {
+        let rate = json!({ "tokens_per_minute": 1, "burst": burst });
+        let mut groups = group(&[0, 1, 2], json!({ "per_day": { "tokens": of_group } }));
+        groups[0]["limits"] = json!({ "per_day": { "tokens": each } });
+        let engine = engine(json!({ "groups": groups, "total_limits":
+            { "per_day": { "tokens": of_tenant }, "tokens": rate, "concurrency": flying } }));
+        let paces: [Arc<Pace>; 3] = Default::default();
+        let ledgers: [Ledger; 4] = Default::default();
+        let most = u64::from(of_group.min(of_tenant).min(burst));
+        std::thread::scope(|scope| {
+            let (engine, paces, ledgers) = (&engine, &paces, &ledgers);
+            for plan in &plans {
+                scope.spawn(move || for (account, tokens, fate) in plan {
+                    let place = usize::from(*account);
+                    let ask = ask(*account, *tokens);
+                    let Ok(pass) = admit(engine, &ask, &paces[place]) else { continue };
+                    let (own, all) = (&ledgers[place], &ledgers[3]);
+                    let amount = u64::from(*tokens);
+                    assert!(all.flying.fetch_add(1, SeqCst) < flying);
+                    assert!(own.tokens.fetch_add(amount, SeqCst) + amount <= each.into());
+                    assert!(all.tokens.fetch_add(amount, SeqCst) + amount <= most);
+                    std::thread::yield_now();
+                    let spent = if *fate == 0 { tokens / 2 } else { *tokens };
+                    let back = if *fate == 1 { amount } else { u64::from(tokens - spent) };
+                    own.tokens.fetch_sub(back, SeqCst);
+                    all.tokens.fetch_sub(back, SeqCst);
+                    all.flying.fetch_sub(1, SeqCst);
+                    match fate {
+                        1 => drop(pass),
+                        _ => pass.settle(&end(&ask, Ending::Complete, 200, spent), NOW.0),
+                    }
+                });
+            }
+        });
+        let total = ledgers[3].tokens.load(SeqCst);
+        for (pace, ledger) in paces.iter().zip(&ledgers) {
+            prop_assert_eq!(used(pace)[3], ledger.tokens.load(SeqCst));
+            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
+        }
+        for pace in [shared(&engine, Some("gold")), shared(&engine, None)] {
+            prop_assert_eq!(used(&pace)[3], total);
+            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
+        }
+        let cell = shared(&engine, None).rates[Measure::Tokens.index()].load(SeqCst);
+        prop_assert_eq!(cell.saturating_sub(NOW.0), total * 60_000_000_000);
+    }
+}
