@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::{Action, Group, Ladder, Settings, TenantSettings};
+use super::{Action, Group, Ladder, Limits, Measure, Period, Rate, Settings, TenantSettings};
 use crate::identity::AccountId;
 use crate::time::Timestamp;
 
@@ -82,6 +82,10 @@ impl Faults<'_> {
                 self.mistake(&["weights", name], message);
             }
         }
+        if let Some(limits) = &settings.limits {
+            let total = settings.total_limits.or(base.total_limits).unwrap_or_default();
+            self.check_limits(&["limits"], limits, &total);
+        }
         self.check_groups(&settings.groups, &base.groups);
         self.check_allowances(settings);
     }
@@ -147,12 +151,44 @@ impl Faults<'_> {
                 let message = format!("no account is in group `{name}`: it can never match");
                 self.mistake(&["groups", &index, "accounts"], message);
             }
+            let below = ["groups", &index, "limits"];
+            self.check_limits(&below, &group.limits, &group.total_limits);
             for account in &group.accounts {
                 if let Some(other) = members.insert(*account, name).filter(|other| *other != name) {
                     let message = format!("{account} is in group `{other}` already");
                     self.mistake(&["groups", &index, "accounts"], message);
                 }
             }
+        }
+    }
+
+    /// What each account may take matters only where all together may take as much.
+    fn check_limits(&mut self, below: &[&str], each: &Limits, total: &Limits) {
+        let quotas =
+            [("per_hour", Period::Hour), ("per_day", Period::Day), ("per_month", Period::Month)];
+        let measures = ["requests", "input_tokens", "output_tokens", "tokens"];
+        let mut idle: Vec<Vec<&str>> = Vec::new();
+        if each.concurrency.zip(total.concurrency).is_some_and(|(each, total)| each > total) {
+            idle.push(vec!["concurrency"]);
+        }
+        for (name, measure) in measures.into_iter().zip(Measure::ALL) {
+            let rates = each.rate(measure).zip(total.rate(measure));
+            let above = |(each, total): (Rate, Rate)| {
+                each.per_minute > total.per_minute && each.burst > total.burst
+            };
+            if rates.is_some_and(above) {
+                idle.push(vec![name]);
+            }
+            for (table, period) in quotas {
+                let pair = each.quotas(period).of(measure).zip(total.quotas(period).of(measure));
+                if pair.is_some_and(|(each, total)| each > total) {
+                    idle.push(vec![table, name]);
+                }
+            }
+        }
+        for key in idle {
+            let message = "all accounts together may have less: this limit never matters";
+            self.warning(&[below, &key].concat(), message.into());
         }
     }
 

@@ -104,6 +104,23 @@ fn an_account_is_in_one_group_also_across_the_defaults() {
 }
 
 #[test]
+fn a_limit_above_what_all_may_have_together_is_pointed_out() {
+    let limits = |n: u32| json!({ "concurrency": n, "per_day": { "tokens": 5 } });
+    let tenant = |each: u32, all: u32| {
+        json!({ "defaults": { "total_limits": limits(all) },
+                "tenants": [{ "name": "a", "limits": limits(each) }] })
+    };
+    let (at, gravity, _) = only_fault(tenant(9, 8));
+    assert_eq!((at.as_str(), gravity), ("tenants.0.limits.concurrency", Gravity::Warning));
+    assert_eq!(faults(tenant(8, 8)), []);
+    let quota = |n: u32| json!({ "per_month": { "output_tokens": n } });
+    let group = json!([{ "name": "gold", "accounts": [account('1')], "limits": quota(9),
+                         "total_limits": quota(8) }]);
+    let (at, ..) = only_fault(json!({ "defaults": { "groups": group } }));
+    assert_eq!(at, "defaults.groups.0.limits.per_month.output_tokens");
+}
+
+#[test]
 fn a_group_of_nobody_is_a_mistake() {
     let groups = json!([{ "name": "gold", "accounts": [] }]);
     let (at, gravity, _) = only_fault(json!({ "defaults": { "groups": groups } }));

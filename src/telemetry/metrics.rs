@@ -15,7 +15,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use self::labels::{
-    ByApi, ByDirection, ByEnding, ByEndpoint, ByOutcome, ByReason, BySignal, ByStage, ByTokens,
+    ByApi, ByDirection, ByEnding, ByEndpoint, ByOutcome, ByReason, BySignal, BySource, ByStage,
+    ByTokens,
 };
 use self::tenants::Tenants;
 use crate::dialect::{Api, Reason};
@@ -35,6 +36,7 @@ pub struct Metrics {
     overhead: [Histogram; 3],
     exchanges: Family<ByEnding, Counter>,
     tokens: Family<ByTokens, Counter>,
+    usage: Family<BySource, Counter>,
     bytes: [Counter; 2],
     connections: Gauge,
     opened: Counter,
@@ -132,6 +134,9 @@ impl Metrics {
         if !exchange.served() {
             return;
         }
+        if prompt.api != Api::Other {
+            self.usage.get_or_create(&BySource::from(completion.source)).inc();
+        }
         let count = |direction, source, tokens: u32| {
             self.tokens.get_or_create(&ByTokens::of(direction, source)).inc_by(tokens.into());
         };
@@ -216,6 +221,7 @@ impl Default for Metrics {
             overhead: overhead(into),
             exchanges: add(into, "exchanges", "Exchanges ended"),
             tokens: add(into, "tokens", "Tokens of served exchanges"),
+            usage: add(into, "usage", "Served exchanges by where their token counts come from"),
             bytes: bytes(into),
             connections: add(into, "connections", "Connections open now"),
             opened: add(into, "connections_opened", "Connections accepted"),

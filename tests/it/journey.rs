@@ -12,4 +12,6 @@ mod limits;
 mod links;
 mod refusals;
 mod sockets;
+mod scopes;
+mod told;
 mod tokens;

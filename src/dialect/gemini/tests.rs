@@ -198,6 +198,18 @@ fn a_challenge_is_googles_error_with_a_help_link() {
 }
 
 #[test]
+fn a_throttle_tells_when_to_come_back_in_googles_way() {
+    let reason = Reason::Throttled;
+    let wording = Wording { status: 429, reason, link: None, retry_after: Some(22), ..CHALLENGE };
+    let body: serde_json::Value =
+        serde_json::from_slice(&GENERATE.refuse(&wording).body).expect("JSON");
+    let details = body["error"]["details"].as_array().expect("a list");
+    assert_eq!(details.len(), 2);
+    let expected = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}"#;
+    assert_eq!(details[1], serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
+}
+
+#[test]
 fn a_broken_stream_ends_in_an_error_in_either_framing() {
     let wording = Wording { reason: Reason::Throttled, link: None, ..CHALLENGE };
     let events = GENERATE.break_framed(Framing::Sse, &wording);

@@ -22,6 +22,7 @@ label_sets! {
     ByReason { reason }
     BySignal { signal }
     ByStage { stage }
+    BySource { source }
     ByTokens { direction, source }
 }
 
@@ -52,12 +53,18 @@ impl ByEnding {
 
 impl ByTokens {
     pub(super) fn of(direction: &'static str, source: UsageSource) -> Self {
+        Self { direction, source: BySource::from(source).source }
+    }
+}
+
+impl From<UsageSource> for BySource {
+    fn from(source: UsageSource) -> Self {
         let source = match source {
             UsageSource::Reported => "reported",
             UsageSource::Counted => "counted",
             UsageSource::Unknown => "unknown",
         };
-        Self { direction, source }
+        Self { source }
     }
 }
 

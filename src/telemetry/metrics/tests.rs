@@ -91,6 +91,18 @@ fn an_end_counts_its_tokens_by_direction_and_source() {
 }
 
 #[test]
+fn an_answer_whose_usage_is_unknown_is_counted_as_such() {
+    let metrics = Metrics::default();
+    let mut exchange = fakes::exchange(1);
+    metrics.ended(&exchange);
+    assert!(!metrics.encode().contains("stillguard_usage_total{"), "nobody looked for it");
+    exchange.ask.prompt.api = Api::OpenaiChat;
+    metrics.ended(&exchange);
+    let text = metrics.encode();
+    assert!(text.contains("stillguard_usage_total{source=\"unknown\"} 1"), "{text}");
+}
+
+#[test]
 fn a_refused_exchange_counts_no_tokens() {
     let metrics = Metrics::default();
     let mut exchange = fakes::exchange(1);

@@ -178,6 +178,11 @@ impl Scene {
         self.endpoint.plans.lock().unwrap().push_back(plan);
     }
 
+    /// Forgets what nobody has asked for.
+    pub(crate) fn unplan(&self) {
+        self.endpoint.plans.lock().unwrap().clear();
+    }
+
     /// Requests that reached the endpoint.
     pub(crate) fn forwarded(&self) -> usize {
         self.endpoint.seen.lock().unwrap().len()
@@ -236,7 +241,9 @@ impl Scene {
 
     /// Tokens of `key` that are spent or reserved today.
     pub(crate) fn tokens_today(&self, key: &str) -> u64 {
-        used_today(&self.pace(key))[3]
+        let pace = self.pace(key);
+        let windows = pace.windows.lock().unwrap();
+        windows.as_ref().map_or(0, |windows| windows[1].used[3])
     }
 }
 
@@ -252,11 +259,6 @@ pub(crate) fn account(key: &str) -> AccountId {
     let (head, _) = chat(key).into_parts();
     let peer = *head.extensions.get::<Peer>().unwrap();
     identifier().identify(&head, peer).unwrap().caller.account
-}
-
-/// What is used or reserved of today's quotas: requests, input, output, both together.
-pub(crate) fn used_today(pace: &engine::Pace) -> [u64; 4] {
-    pace.windows.lock().unwrap().as_ref().map_or([0; 4], |windows| windows[1].used)
 }
 
 pub(crate) const CHAT: &str =

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use stillguard::guard::UpstreamError;
-use stillguard::policy::{Limits, Quotas, TenantSettings, TokenPace};
+use stillguard::policy::{Limits, Quotas, TenantSettings, TokenPace, UnknownUsage};
 
-use super::scene::{CHAT, Plan, Scene, Step, answer, chat, chunk, messages, post, stream};
+use super::scene::{
+    CHAT, CHAT_ANSWER, Plan, Scene, Step, answer, chat, chunk, messages, post, stream,
+};
 
 /// What the endpoint of these scenes says an exchange used.
 const REPORTED: u64 = 14;
@@ -108,6 +110,26 @@ async fn an_answer_longer_than_reserved_is_owed() {
     assert!((11..=14).contains(&wait), "100 owed and 18 asked at ten a second, not {wait} s");
     tokio::time::advance(Duration::from_secs(wait)).await;
     assert_eq!(scene.ask(messages("k")).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_could_not_be_read_costs_what_policy_says() {
+    for (unknown, output) in
+        [(UnknownUsage::Estimate, CHAT_ANSWER.len() as u64), (UnknownUsage::Nothing, 0)]
+    {
+        let policy = |tenant: &mut TenantSettings| {
+            daily(5_000)(tenant);
+            tenant.unknown_usage = Some(unknown);
+        };
+        let scene = Scene::with(policy, |_| {});
+        scene.introduce("k").await;
+        let mut coded = answer(CHAT_ANSWER);
+        coded.headers_mut().insert("content-encoding", "br".parse().unwrap());
+        scene.plan(Plan::Answer(coded));
+        assert_eq!(scene.ask(chat("k")).await.0, 200);
+        assert_eq!(scene.tokens_today("k"), INPUT + output);
+        assert_eq!(scene.count("stillguard_usage_total{source=\"unknown\"}"), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

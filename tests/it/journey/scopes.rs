@@ -1,0 +1,268 @@
+//! Whatever befalls exchanges, what they held of every scope is back when they have ended.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+use stillguard::engine;
+use stillguard::guard::UpstreamError;
+use stillguard::policy::{Action, Group, Limits, Pace, Quotas, TenantSettings, TokenPace};
+
+use super::scene::{Answered, CHAT, Plan, Scene, Step, account, answer, chat, chunk, post, stream};
+
+/// Accounts the endpoint knows, of which the first two are a group, and one it has never taken.
+const KEYS: [&str; 4] = ["a", "b", "c", "stranger"];
+
+/// What the endpoint of these scenes says an exchange used.
+const REPORTED: [u64; 2] = [11, 3];
+/// Estimate of the scenes' prompt, and what a stream of one word is counted as.
+const INPUT: u64 = 9;
+const WORD: u64 = 2;
+
+fn limits(scale: u32) -> Limits {
+    let number = |n| NonZeroU32::new(n).unwrap();
+    let tokens = TokenPace { tokens_per_minute: number(60_000), burst: number(100_000 * scale) };
+    let most = |n| NonZeroU64::new(n * u64::from(scale));
+    Limits {
+        requests: Some(Pace { requests_per_minute: number(6_000), burst: number(200 * scale) }),
+        concurrency: Some(number(4 * scale)),
+        input_tokens: Some(tokens),
+        output_tokens: Some(tokens),
+        tokens: Some(tokens),
+        per_hour: Quotas::default(),
+        per_day: Quotas { requests: most(150), tokens: most(60_000), ..Quotas::default() },
+        per_month: Quotas { input_tokens: most(9_000), ..Quotas::default() },
+    }
+}
+
+fn tenant(settings: &mut TenantSettings) {
+    let accounts: BTreeSet<_> = KEYS[..2].iter().map(|key| account(key)).collect();
+    let (name, total_limits) = ("gold".to_owned(), limits(2));
+    settings.groups = vec![Group { name, accounts, limits: limits(1), total_limits }];
+    settings.limits = Some(limits(1));
+    settings.total_limits = Some(limits(3));
+}
+
+/// What befalls an exchange.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Served,
+    /// The endpoint breaks its stream off.
+    Cut,
+    /// The caller leaves: mid-stream, before the first byte of the body, before the head.
+    Left,
+    LeftUnread,
+    LeftEarly,
+    /// The endpoint can't be reached, says that it is broken, or that there is too much.
+    Unreachable,
+    Broken,
+    Busy,
+    /// Stillguard refuses: by verdict, or for so many completions at once.
+    Dropped,
+    Greedy,
+    /// The stream goes on while others come and go.
+    Held,
+}
+
+const FATES: [Fate; 11] = [
+    Fate::Served,
+    Fate::Cut,
+    Fate::Left,
+    Fate::LeftUnread,
+    Fate::LeftEarly,
+    Fate::Unreachable,
+    Fate::Broken,
+    Fate::Busy,
+    Fate::Dropped,
+    Fate::Greedy,
+    Fate::Held,
+];
+
+fn said() -> Step {
+    chunk("data: {\"choices\":[{\"delta\":{\"content\":\"1234\"}}]}\n\n")
+}
+
+fn refused(status: u16) -> Plan {
+    let mut refused = answer("{}");
+    *refused.status_mut() = http::StatusCode::from_u16(status).unwrap();
+    Plan::Answer(refused)
+}
+
+fn plan(fate: Fate) -> Option<Plan> {
+    Some(match fate {
+        Fate::Served | Fate::Dropped | Fate::Greedy => return None,
+        Fate::Cut => Plan::Answer(stream([said(), Step::Fail])),
+        Fate::Left | Fate::LeftUnread | Fate::Held => Plan::Answer(stream([said(), Step::Hang])),
+        Fate::LeftEarly => Plan::Hang,
+        Fate::Unreachable => Plan::Fail(UpstreamError::Unreachable("refused".into())),
+        Fate::Broken => refused(500),
+        Fate::Busy => refused(429),
+    })
+}
+
+/// What exchanges have cost one key: requests, input, output.
+type Spent = [u64; 3];
+
+struct Play {
+    scene: Scene,
+    spent: [Spent; KEYS.len()],
+    held: Vec<(usize, Answered)>,
+}
+
+impl Play {
+    async fn new() -> Self {
+        let scene = Scene::with(tenant, |_| {});
+        let mut spent = [Spent::default(); KEYS.len()];
+        for (key, spent) in KEYS[..3].iter().zip(&mut spent) {
+            scene.introduce(key).await;
+            *spent = [1, REPORTED[0], REPORTED[1]];
+        }
+        Self { scene, spent, held: Vec::new() }
+    }
+
+    /// One exchange of `place`, to its end unless it is held.
+    async fn act(&mut self, place: usize, fate: Fate) {
+        let scene = &self.scene;
+        let reached = scene.forwarded();
+        // Whom the endpoint serves it knows: this one it never does.
+        let fate = if place == 3 { stranger(fate) } else { fate };
+        let action = if matches!(fate, Fate::Dropped) { Action::Drop } else { Action::Allow };
+        scene.judge(action, 9.0);
+        let mut request = chat(KEYS[place]);
+        if matches!(fate, Fate::Greedy) {
+            let body = CHAT.replacen('{', "{\"n\":9999,", 1);
+            let key = format!("Bearer {}", KEYS[place]);
+            request = post("/v1/chat/completions", &[("authorization", &key)], &body);
+        }
+        scene.unplan();
+        if let Some(plan) = plan(fate) {
+            scene.plan(plan);
+        }
+        let call = tokio::time::timeout(Duration::from_millis(1), scene.call(request)).await;
+        if scene.forwarded() == reached {
+            assert!(matches!(call.unwrap().status().as_u16(), 403 | 429), "{fate:?}");
+            return;
+        }
+        let [requests, input, output] = &mut self.spent[place];
+        *requests += u64::from(place < 3);
+        let (read, written) = match fate {
+            Fate::Served => (REPORTED[0], REPORTED[1]),
+            Fate::Cut | Fate::Left => (INPUT, WORD),
+            Fate::LeftUnread => (INPUT, 0),
+            _ => (0, 0),
+        };
+        *input += read;
+        *output += written;
+        let Ok(answered) = call else { return };
+        match fate {
+            Fate::Held => self.held.push((place, answered)),
+            Fate::Left => drop(answered.into_body().frame().await.unwrap().unwrap()),
+            Fate::LeftUnread => drop(answered),
+            _ => drop(answered.into_body().collect().await),
+        }
+    }
+
+    /// Every caller who still listens leaves.
+    fn close(&mut self) {
+        for (place, answered) in self.held.drain(..) {
+            drop(answered);
+            self.spent[place][1] += INPUT;
+        }
+    }
+
+    fn check(&self) {
+        let whole: [&[usize]; 2] = [&[0, 1], &[0, 1, 2, 3]];
+        let shared = [Some("gold"), None].map(|group| self.scene.shared_pace(group));
+        for (pace, places) in shared.iter().zip(whole) {
+            self.check_pace(pace, places, true);
+        }
+        for (place, key) in KEYS[..3].iter().enumerate() {
+            self.check_pace(&self.scene.pace(key), &[place], false);
+        }
+    }
+
+    /// No permit is out, and quotas have what `places` spent. Accounts were strangers at their first
+    /// exchange, which only `shared` paces have counted.
+    fn check_pace(&self, pace: &engine::Pace, places: &[usize], shared: bool) {
+        assert_eq!(pace.in_flight.load(SeqCst), 0);
+        let first = if shared { [0; 3] } else { [1, REPORTED[0], REPORTED[1]] };
+        let sum =
+            |i: usize| places.iter().map(|place| self.spent[*place][i]).sum::<u64>() - first[i];
+        let spent = [sum(0), sum(1), sum(2), sum(1) + sum(2)];
+        let windows = pace.windows.lock().unwrap().as_deref().copied().unwrap_or_default();
+        assert_eq!(windows.map(|window| window.used), [spent; 3], "this hour, day and month");
+        for (cell, (spent, nanos)) in pace
+            .rates
+            .iter()
+            .zip(spent.into_iter().zip([10_000_000, 1_000_000, 1_000_000, 1_000_000]))
+        {
+            let elapsed = self.scene.shared.clock.elapsed_nanos();
+            let owed = cell.load(SeqCst);
+            assert!(owed <= spent * nanos + elapsed, "{owed} owed for {spent}");
+        }
+    }
+}
+
+/// What the endpoint does to a caller it doesn't know.
+fn stranger(fate: Fate) -> Fate {
+    match fate {
+        Fate::Dropped | Fate::Greedy | Fate::Unreachable | Fate::Broken | Fate::LeftEarly => fate,
+        _ => Fate::Busy,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn every_permit_and_reservation_is_back_in_every_scope(
+        acts in prop::collection::vec((0..KEYS.len(), prop::sample::select(FATES.to_vec()), 0u8..12), 300),
+    ) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut play = Play::new().await;
+            for (place, fate, pause) in acts {
+                play.act(place, fate).await;
+                if pause == 0 {
+                    play.close();
+                    play.check();
+                }
+            }
+            play.close();
+            play.check();
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_are_never_admitted_beyond_a_quota_in_total() {
+    const TOTAL: usize = 40;
+    let quota = |settings: &mut TenantSettings| {
+        let per_day = Quotas { requests: NonZeroU64::new(TOTAL as u64), ..Quotas::default() };
+        settings.total_limits = Some(Limits { per_day, ..Limits::default() });
+    };
+    let scene = Arc::new(Scene::with(quota, |_| {}));
+    let tasks: Vec<_> = (0..16)
+        .map(|task| {
+            let scene = Arc::clone(&scene);
+            tokio::spawn(async move {
+                let mut served = 0;
+                for round in 0..10 {
+                    let key = format!("key-{}", (task + round) % 7);
+                    served += usize::from(scene.ask(chat(&key)).await.0 == 200);
+                }
+                served
+            })
+        })
+        .collect();
+    let mut served = 0;
+    for task in tasks {
+        served += task.await.unwrap();
+    }
+    assert_eq!((served, scene.forwarded()), (TOTAL, TOTAL));
+}
