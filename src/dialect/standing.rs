@@ -49,8 +49,8 @@ impl Standings {
 
     /// Whatever is left of requests, none may be sent for now.
     pub fn close(&mut self, wait: Duration) {
-        let shown = if self.requests.is_some() { &mut self.requests } else { &mut self.tokens };
-        if let Some(standing) = shown {
+        let Self { requests, input, output, tokens } = self;
+        if let Some(standing) = [requests, tokens, output, input].into_iter().flatten().next() {
             standing.remaining = 0;
             standing.reset = standing.reset.max(wait);
         }

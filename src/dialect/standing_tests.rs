@@ -109,6 +109,9 @@ fn a_request_refused_for_another_reason_shows_none_left() {
     let mut tokens = Standings { requests: None, ..all() };
     tokens.close(Duration::from_secs(9));
     assert_eq!(tokens.tokens, Some(standing(8_000, 0, 4_000)));
+    let mut input = Standings { input: all().input, ..Standings::default() };
+    input.close(Duration::ZERO);
+    assert_eq!(input.input, Some(standing(9_000, 0, 366)));
 }
 
 proptest! {
