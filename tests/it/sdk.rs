@@ -10,6 +10,11 @@ use super::stand::Stand;
 const TENANTS: &str = r#"
 mode = "enforce"
 
+# A debug build on a busy machine must not fail open.
+[guard]
+scoring_deadline_ms = 5000
+max_body = 8_388_608
+
 [[identity.tenants]]
 name = "open"
 path_prefix = "/open"
@@ -17,6 +22,10 @@ path_prefix = "/open"
 [[identity.tenants]]
 name = "slow"
 path_prefix = "/slow"
+
+[[identity.tenants]]
+name = "pace"
+path_prefix = "/pace"
 
 [[identity.tenants]]
 name = "challenge"
@@ -29,6 +38,10 @@ path_prefix = "/drop"
 [[tenants]]
 name = "slow"
 limits = { requests = { requests_per_minute = 1, burst = 1 } }
+
+[[tenants]]
+name = "pace"
+limits = { requests = { requests_per_minute = 60, burst = 1 } }
 
 [[tenants]]
 name = "challenge"
@@ -68,7 +81,9 @@ fn drive(script: &str) {
     let stand = Stand::new(TENANTS);
     let script = format!("{}/tests/sdk/{script}", env!("CARGO_MANIFEST_DIR"));
     let base = format!("http://{}", stand.address());
-    let output = Command::new(python).args([&script, &base]).env_clear().output().unwrap();
+    let admin = format!("http://{}", stand.proxy.admin);
+    let arguments = ["-B", &script, &base, &admin];
+    let output = Command::new(python).args(arguments).env_clear().output().unwrap();
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{errors}");
@@ -83,4 +98,9 @@ fn an_unmodified_openai_client_notices_nothing_until_it_is_refused() {
 #[test]
 fn an_unmodified_anthropic_client_notices_nothing_until_it_is_refused() {
     drive("anthropic_client.py");
+}
+
+#[test]
+fn an_unmodified_gemini_client_notices_nothing_until_it_is_refused() {
+    drive("gemini_client.py");
 }

@@ -159,9 +159,11 @@ fn arguments(tool: &Value, rng: &mut Rng) -> Vec<String> {
         &tool["input_schema"]
     };
     let filled = schema["properties"].as_object().into_iter().flatten().map(|(name, kind)| {
-        let value = match kind["type"].as_str() {
-            Some("integer" | "number") => Value::from(rng.below(10)),
-            Some("boolean") => Value::from(rng.chance(0.5)),
+        // Gemini's own schemas write types in capitals.
+        let kind = kind["type"].as_str().unwrap_or_default().to_ascii_lowercase();
+        let value = match kind.as_str() {
+            "integer" | "number" => Value::from(rng.below(10)),
+            "boolean" => Value::from(rng.chance(0.5)),
             _ => Value::from(text::answer(rng.draw(), 1).concat()),
         };
         (name.clone(), value)

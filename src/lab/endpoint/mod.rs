@@ -1,9 +1,10 @@
-//! A mock inference endpoint of our own: speaks OpenAI chat completions and Anthropic messages,
-//! whole and streamed, as the real APIs shape them, and breaks in every way a test asks for.
+//! A mock inference endpoint of our own: speaks OpenAI chat completions, Anthropic messages and
+//! Gemini, whole and streamed, as the real APIs shape them, and breaks in every way a test asks for.
 //!
 //! | route | answer |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `POST /v1/messages` | a completion made from a hash of the prompt |
+//! | `POST` to `MODEL:generateContent`, `MODEL:streamGenerateContent?alt=sse` | the same |
 //! | `POST /v1/messages/count_tokens`, `GET /v1/models` | as the APIs answer |
 //! | anything below `/echo` | the request's body and content type |
 //! | `Connection: upgrade`, anywhere | 101, then every byte comes back |
@@ -14,8 +15,10 @@ mod anthropic;
 mod answer;
 mod body;
 mod faults;
+mod gemini;
 mod openai;
 mod routes;
+mod style;
 mod text;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -17,18 +17,13 @@ use tokio::time::sleep;
 use super::answer::{Plan, input_tokens};
 use super::body::{Ending, Paced};
 use super::faults::{Fault, gzip};
-use super::{BrokenOff, Generating, Seen, State, anthropic, openai, text};
+use super::style::Style;
+use super::{BrokenOff, Generating, Seen, State, text};
 
 /// Largest request body read.
 const LARGEST: usize = 128 << 20;
 
 type Answer = Response<Paced>;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Style {
-    Openai,
-    Anthropic,
-}
 
 pub(super) async fn answer(
     request: Request<Incoming>,
@@ -63,28 +58,28 @@ enum Routed {
 
 fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
     let path = seen.uri.path();
-    let style = style_of(path, &seen.headers);
+    let style = Style::of(path, &seen.headers);
     let refuse = |status, message: &str| Routed::Plain(refusal(style, status, message, serial));
     if path.starts_with("/echo") {
         return Routed::Plain(echo(seen));
     }
-    if !knows_key(&seen.headers, &state.settings.key_prefixes) {
+    if !knows_key(seen, &state.settings.key_prefixes) {
         return refuse(401, "This key is not known here.");
     }
     if let Fault::Status(status) = fault {
         return refuse(status, "An error that was asked for.");
     }
-    let completes = path.ends_with("/chat/completions") || path.ends_with("/v1/messages");
     let counts = path.ends_with("/v1/messages/count_tokens");
     if seen.method == Method::GET && path.ends_with("/v1/models") {
-        return Routed::Plain(json_answer(200, &models(style)));
+        return Routed::Plain(json_answer(200, &style.models()));
     }
-    if seen.method != Method::POST || !(completes || counts) {
+    if seen.method != Method::POST || !(style.completes(path) || counts) {
         return refuse(404, &format!("Nothing answers {} {path}.", seen.method));
     }
     let Ok(body) = serde_json::from_slice::<Value>(&seen.body) else {
         return refuse(400, "The body is not JSON.");
     };
+    let body = style.read(&seen.uri, body);
     if !body["messages"].is_array() || !body["model"].is_string() {
         return refuse(400, "A model and messages are needed.");
     }
@@ -109,14 +104,10 @@ impl Routed {
         let pause = if let Fault::Slow(pause) = fault { pause } else { settings.per_chunk };
         let (mut body, kind) = if plan.stream {
             rest(settings.first_byte).await;
-            (Paced::stream(frames(style, &plan, fault), pause), "text/event-stream")
+            (Paced::stream(frames(style, &plan, fault), pause), style.stream_type())
         } else {
             rest(settings.first_byte + pause * plan.output() as u32).await;
-            let whole = match style {
-                Style::Openai => openai::whole(&plan),
-                Style::Anthropic => anthropic::whole(&plan),
-            };
-            let bytes = Bytes::from(whole.to_string());
+            let bytes = Bytes::from(style.whole(&plan).to_string());
             let coded = if fault == Fault::Gzip { gzip(&bytes) } else { bytes };
             (Paced::whole(coded), "application/json")
         };
@@ -143,17 +134,11 @@ async fn rest(pause: Duration) {
 }
 
 fn frames(style: Style, plan: &Plan, fault: Fault) -> Vec<Bytes> {
-    let mut frames = match style {
-        Style::Openai => openai::frames(plan),
-        Style::Anthropic => anthropic::frames(plan),
-    };
+    let mut frames = style.frames(plan);
     match fault {
         Fault::ErrorEvent => {
             frames.truncate(frames.len() / 2);
-            frames.push(match style {
-                Style::Openai => openai::error_frame(),
-                Style::Anthropic => anthropic::error_frame(),
-            });
+            frames.push(style.error_frame());
             frames
         }
         Fault::Gzip => {
@@ -207,42 +192,19 @@ fn echo(seen: &Seen) -> Answer {
     answer
 }
 
-fn style_of(path: &str, headers: &HeaderMap) -> Style {
-    let anthropic = path.contains("/v1/messages") || headers.contains_key("anthropic-version");
-    if anthropic { Style::Anthropic } else { Style::Openai }
-}
-
-fn knows_key(headers: &HeaderMap, prefixes: &[String]) -> bool {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+/// A key may be spelled as any of the clients spells it.
+fn knows_key(seen: &Seen, prefixes: &[String]) -> bool {
+    let text = |name: &HeaderName| seen.headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let named = ["x-api-key", "api-key"].into_iter().map(HeaderName::from_static);
-    let key = bearer.or_else(|| named.into_iter().find_map(|name| text(&name)));
+    let named = ["x-api-key", "api-key", "x-goog-api-key"].map(HeaderName::from_static);
+    let query = || seen.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
+    let key = bearer.or_else(|| named.iter().find_map(text)).or_else(query);
     key.is_some_and(|key| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str())))
-}
-
-fn models(style: Style) -> Value {
-    let names = ["large-1", "small-1"];
-    let list = names.map(|id| match style {
-        Style::Openai => {
-            json!({"id": id, "object": "model", "created": 1767225600, "owned_by": "lab"})
-        }
-        Style::Anthropic => json!({"id": id, "type": "model", "display_name": id,
-            "created_at": "2026-01-01T00:00:00Z"}),
-    });
-    match style {
-        Style::Openai => json!({"object": "list", "data": list}),
-        Style::Anthropic => json!({"data": list, "has_more": false, "first_id": names[0],
-            "last_id": names[1]}),
-    }
 }
 
 fn refusal(style: Style, status: u16, message: &str, serial: u64) -> Answer {
     let serial = text::hash(&serial.to_le_bytes());
-    let body = match style {
-        Style::Openai => openai::error(status, message),
-        Style::Anthropic => anthropic::error(status, message, &request_id(serial)),
-    };
-    let mut answer = json_answer(status, &body);
+    let mut answer = json_answer(status, &style.error(status, message, &request_id(serial)));
     identify(&mut answer, style, serial);
     answer
 }
@@ -256,11 +218,8 @@ fn json_answer(status: u16, body: &Value) -> Answer {
 }
 
 fn identify(answer: &mut Answer, style: Style, serial: u64) {
-    let name = match style {
-        Style::Openai => "x-request-id",
-        Style::Anthropic => "request-id",
-    };
-    if let Ok(value) = HeaderValue::from_str(&request_id(serial)) {
+    if let (Some(name), Ok(value)) = (style.id_header(), HeaderValue::from_str(&request_id(serial)))
+    {
         answer.headers_mut().insert(HeaderName::from_static(name), value);
     }
 }

@@ -46,7 +46,8 @@ fn tools() -> Value {
 
 /// The `data:` of every event of a stream.
 fn events(stream: &Bytes) -> Vec<String> {
-    let text = std::str::from_utf8(stream).unwrap();
+    // Gemini ends its lines with both.
+    let text = std::str::from_utf8(stream).unwrap().replace("\r\n", "\n");
     let data =
         |event: &str| event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
     text.split("\n\n").filter_map(data).collect()
@@ -83,6 +84,27 @@ async fn a_streamed_chat_says_what_the_whole_one_says() {
     assert_eq!(chunks.last().unwrap()["usage"], whole["usage"]);
     assert!(chunks[0]["usage"].is_null());
     assert_eq!(events(&stream).last().unwrap(), "[DONE]");
+}
+
+#[tokio::test]
+async fn a_streamed_gemini_answer_says_what_the_whole_one_says() {
+    let asked = json!({"contents": [{"role": "user", "parts": [{"text": "Use a tool"}]}],
+        "tools": [{"functionDeclarations": [{"name": "look"}]}]});
+    let (_, _, whole) = post("/v1/models/large-1:generateContent", "", asked.clone()).await;
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    let stream = "/v1beta/models/large-1:streamGenerateContent";
+    assert_eq!(post(stream, "", asked.clone()).await.0, 400);
+    let (_, headers, stream) = post(&format!("{stream}?alt=sse"), "", asked).await;
+    assert_eq!(headers["content-type"], "text/event-stream");
+    let events = parsed(&stream);
+    let part = |event: &Value| event["candidates"][0]["content"]["parts"][0]["text"].clone();
+    let text: String =
+        events.iter().filter_map(|event| part(event).as_str()?.to_owned().into()).collect();
+    let last = events.last().unwrap();
+    assert_eq!(part(&whole), text.as_str());
+    assert_eq!(whole["usageMetadata"], last["usageMetadata"]);
+    assert_eq!(last["candidates"][0]["content"]["parts"][0]["functionCall"]["name"], "look");
+    assert_eq!(whole["candidates"][0]["content"]["parts"][1]["functionCall"]["name"], "look");
 }
 
 #[tokio::test]

@@ -1,0 +1,137 @@
+//! Gemini's `generateContent` and `streamGenerateContent?alt=sse`, as the API shapes them.
+
+use bytes::Bytes;
+use http::Uri;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Choice, Plan};
+
+const WHOLE: &str = ":generateContent";
+const STREAM: &str = ":streamGenerateContent";
+
+pub(super) fn speaks(path: &str) -> bool {
+    path.ends_with(WHOLE) || path.ends_with(STREAM)
+}
+
+/// The request as messages. One that asks for a streamed array, not for events, names no model:
+/// arrays are not spoken here.
+pub(super) fn read(uri: &Uri, body: &Value) -> Value {
+    let (path, stream) = (uri.path(), uri.path().ends_with(STREAM));
+    let events = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    let last = path.rsplit('/').next().and_then(|last| last.split_once(':'));
+    let model = last.filter(|_| events || !stream).map(|(model, _)| model);
+    let config = &body["generationConfig"];
+    let forced = body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY";
+    json!({
+        "model": model, "stream": stream, "messages": messages(&body["contents"]),
+        "system": body["systemInstruction"], "tools": tools(&body["tools"]),
+        "tool_choice": {"type": if forced { "any" } else { "auto" }},
+        "max_tokens": config["maxOutputTokens"], "n": config["candidateCount"],
+    })
+}
+
+/// The answer that is not streamed.
+pub(super) fn whole(plan: &Plan) -> Value {
+    let candidates = plan.choices.iter().enumerate().map(|(index, choice)| {
+        let text = json!({"text": choice.text.concat()});
+        let parts = [text].into_iter().chain(calls(choice));
+        candidate(index, parts.collect(), Some(finish(choice)))
+    });
+    response(plan, candidates.collect(), plan.output())
+}
+
+/// The events of a streamed answer. Each counts the tokens up to it.
+pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
+    let mut frames = Vec::with_capacity(plan.output() + 1);
+    let mut said = 0;
+    for (index, choice) in plan.choices.iter().enumerate() {
+        for piece in &choice.text {
+            said += 1;
+            let candidate = candidate(index, json!([{"text": piece}]), None);
+            frames.push(event(&response(plan, json!([candidate]), said)));
+        }
+        said += choice.tokens() - choice.text.len();
+        let mut parts: Vec<Value> = calls(choice).collect();
+        if parts.is_empty() {
+            parts.push(json!({"text": ""}));
+        }
+        let candidate = candidate(index, parts.into(), Some(finish(choice)));
+        frames.push(event(&response(plan, json!([candidate]), said)));
+    }
+    frames
+}
+
+/// An error's body.
+pub(super) fn error(status: u16, message: &str) -> Value {
+    let name = match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500.. => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
+    };
+    json!({"error": {"code": status, "message": message, "status": name}})
+}
+
+/// The event that ends a stream with an error.
+pub(super) fn error_frame() -> Bytes {
+    event(&error(503, "The answer broke off on our side."))
+}
+
+fn event(data: &Value) -> Bytes {
+    format!("data: {data}\r\n\r\n").into()
+}
+
+fn messages(contents: &Value) -> Value {
+    let Some(contents) = contents.as_array() else { return Value::Null };
+    let message = |content: &Value| {
+        let role = if content["role"] == "model" { "assistant" } else { "user" };
+        let answers = content["parts"][0]["functionResponse"].is_object();
+        let mut parts = content["parts"].clone();
+        if answers {
+            parts[0]["type"] = json!("tool_result");
+        }
+        json!({"role": role, "content": parts})
+    };
+    contents.iter().map(message).collect()
+}
+
+fn tools(groups: &Value) -> Value {
+    let groups = groups.as_array().into_iter().flatten();
+    let offered = groups.filter_map(|group| group["functionDeclarations"].as_array()).flatten();
+    let tool = |offered: &Value| {
+        let json_schema = &offered["parametersJsonSchema"];
+        let schema = if json_schema.is_object() { json_schema } else { &offered["parameters"] };
+        json!({"name": offered["name"], "input_schema": schema})
+    };
+    offered.map(tool).collect()
+}
+
+fn calls(choice: &Choice) -> impl Iterator<Item = Value> {
+    choice.calls.iter().map(|call| {
+        let arguments: Map<String, Value> =
+            serde_json::from_str(&call.arguments.concat()).unwrap_or_default();
+        json!({"functionCall": {"name": call.name, "args": arguments}})
+    })
+}
+
+fn candidate(index: usize, parts: Value, finish: Option<&str>) -> Value {
+    let mut candidate = json!({"content": {"parts": parts, "role": "model"}, "index": index});
+    if let Some(finish) = finish {
+        candidate["finishReason"] = json!(finish);
+    }
+    candidate
+}
+
+fn response(plan: &Plan, candidates: Value, output: usize) -> Value {
+    json!({"candidates": candidates, "modelVersion": plan.model, "responseId": plan.id("", 0),
+        "usageMetadata": {"promptTokenCount": plan.input, "candidatesTokenCount": output,
+            "totalTokenCount": plan.input + output}})
+}
+
+fn finish(choice: &Choice) -> &'static str {
+    if choice.cut { "MAX_TOKENS" } else { "STOP" }
+}

@@ -1,0 +1,106 @@
+//! Which API a request speaks, and how that API spells what the endpoint has to say.
+
+use bytes::Bytes;
+use http::{HeaderMap, Uri};
+use serde_json::{Value, json};
+
+use super::answer::Plan;
+use super::{anthropic, gemini, openai};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Style {
+    Openai,
+    Anthropic,
+    Gemini,
+}
+
+impl Style {
+    /// By the path first: headers only where several APIs share one.
+    pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
+        if gemini::speaks(path) {
+            Self::Gemini
+        } else if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
+            Self::Anthropic
+        } else {
+            Self::Openai
+        }
+    }
+
+    /// Whether a POST to `path` is answered with a completion.
+    pub(super) fn completes(self, path: &str) -> bool {
+        match self {
+            Self::Openai => path.ends_with("/chat/completions"),
+            Self::Anthropic => path.ends_with("/v1/messages"),
+            Self::Gemini => true,
+        }
+    }
+
+    /// The request in the words that [`Plan::new`] reads: those of messages.
+    pub(super) fn read(self, uri: &Uri, body: Value) -> Value {
+        match self {
+            Self::Openai | Self::Anthropic => body,
+            Self::Gemini => gemini::read(uri, &body),
+        }
+    }
+
+    pub(super) fn whole(self, plan: &Plan) -> Value {
+        match self {
+            Self::Openai => openai::whole(plan),
+            Self::Anthropic => anthropic::whole(plan),
+            Self::Gemini => gemini::whole(plan),
+        }
+    }
+
+    pub(super) fn frames(self, plan: &Plan) -> Vec<Bytes> {
+        match self {
+            Self::Openai => openai::frames(plan),
+            Self::Anthropic => anthropic::frames(plan),
+            Self::Gemini => gemini::frames(plan),
+        }
+    }
+
+    /// The content type of a stream.
+    pub(super) fn stream_type(self) -> &'static str {
+        "text/event-stream"
+    }
+
+    pub(super) fn error(self, status: u16, message: &str, request_id: &str) -> Value {
+        match self {
+            Self::Openai => openai::error(status, message),
+            Self::Anthropic => anthropic::error(status, message, request_id),
+            Self::Gemini => gemini::error(status, message),
+        }
+    }
+
+    pub(super) fn error_frame(self) -> Bytes {
+        match self {
+            Self::Openai => openai::error_frame(),
+            Self::Anthropic => anthropic::error_frame(),
+            Self::Gemini => gemini::error_frame(),
+        }
+    }
+
+    /// The header that carries the id of a request, where the API has one.
+    pub(super) fn id_header(self) -> Option<&'static str> {
+        match self {
+            Self::Openai => Some("x-request-id"),
+            Self::Anthropic => Some("request-id"),
+            Self::Gemini => None,
+        }
+    }
+
+    pub(super) fn models(self) -> Value {
+        let names = ["large-1", "small-1"];
+        let anthropic = self == Self::Anthropic;
+        let list = names.map(|id| match anthropic {
+            true => json!({"id": id, "type": "model", "display_name": id,
+                "created_at": "2026-01-01T00:00:00Z"}),
+            false => json!({"id": id, "object": "model", "created": 1767225600, "owned_by": "lab"}),
+        });
+        match anthropic {
+            true => json!({"data": list, "has_more": false, "first_id": names[0],
+                "last_id": names[1]}),
+            false => json!({"object": "list", "data": list}),
+        }
+    }
+}

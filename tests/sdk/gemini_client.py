@@ -1,0 +1,112 @@
+"""Drives the unmodified google-genai client through a running stillguard; see stand.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from google import genai
+from google.genai import errors, types
+
+from stand import base, broken_off, recovers, refused
+
+ASK = "Name three rivers that cross a border."
+
+
+def client(tenant, key="sk-live-sdk-gemini"):
+    options = types.HttpOptions(base_url=f"{base}/{tenant}")
+    return genai.Client(api_key=key, vertexai=False, http_options=options)
+
+
+def ask(at, contents=ASK, **config):
+    return at.models.generate_content(
+        model="mock-large", contents=contents, config=types.GenerateContentConfig(**config)
+    )
+
+
+def streamed(at, contents=ASK, **config):
+    config = types.GenerateContentConfig(**config)
+    stream = at.models.generate_content_stream(
+        model="mock-large", contents=contents, config=config
+    )
+    return list(stream)
+
+
+at = client("open")
+plain = ask(at)
+assert plain.text, plain
+assert plain.usage_metadata.candidates_token_count > 0, plain
+print("ok plain")
+
+chunks = streamed(at)
+assert "".join(chunk.text or "" for chunk in chunks) == plain.text, chunks
+assert len(chunks) > 16 and chunks[-1].candidates[0].finish_reason == "STOP", chunks[-1]
+assert chunks[-1].usage_metadata.total_token_count == plain.usage_metadata.total_token_count
+print("ok stream")
+
+look = types.FunctionDeclaration(
+    name="look",
+    parameters=types.Schema(type="OBJECT", properties={"deep": types.Schema(type="BOOLEAN")}),
+)
+used = ask(
+    at,
+    "Use a tool to look.",
+    tools=[types.Tool(function_declarations=[look])],
+    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+)
+assert used.function_calls[0].name == "look", used
+assert isinstance(used.function_calls[0].args["deep"], bool), used
+print("ok tools")
+
+big = ask(at, "A word that is repeated. " * 200_000)
+assert big.usage_metadata.prompt_token_count > 1_000_000, big.usage_metadata
+print("ok a body of 5 MB")
+
+malformed = types.HttpOptions(extra_body={"contents": ["no object"]})
+error = refused("malformed", errors.ClientError, lambda: ask(at, http_options=malformed))
+assert error.code == 400 and error.status == "INVALID_ARGUMENT", error
+
+error = refused("too large", errors.ClientError, lambda: ask(at, "far too much " * 1_000_000))
+assert error.code == 413, error
+
+broken = types.HttpOptions(headers={"x-mock": "reset"})
+error = refused("endpoint broken", errors.ServerError, lambda: ask(at, http_options=broken))
+assert error.code == 502 and error.status == "UNAVAILABLE", error
+
+try:
+    ask(client("open", key="wrong-key"))
+except errors.ClientError as error:
+    assert error.code == 401 and error.status == "UNAUTHENTICATED", error
+    print("ok a wrong key is refused by the endpoint itself:", error)
+else:
+    raise AssertionError("a wrong key was accepted")
+
+for how in (ask, streamed):
+    slow = client("slow", f"sk-live-sdk-gemini-{how.__name__}")
+    error = refused(f"throttled, {how.__name__}", errors.ClientError, lambda: how(slow))
+    assert error.code == 429 and error.status == "RESOURCE_EXHAUSTED", error
+    assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
+
+    for tenant in ("drop", "challenge"):
+        kept = client(tenant)
+        error = refused(f"{tenant}, {how.__name__}", errors.ClientError, lambda: how(kept))
+        assert error.code == 403 and error.status == "PERMISSION_DENIED", error
+        assert "sg_" in str(error) and "Reference" in error.message, error
+        if tenant == "challenge":
+            assert f"{base}/.stillguard/c/" in error.message, error
+
+for fault in ("error-event", "truncate"):
+    faulty = types.HttpOptions(headers={"x-mock": fault})
+    broken_off(fault, lambda: streamed(at, http_options=faulty))
+
+cancelled = at.models.generate_content_stream(model="mock-large", contents=ASK)
+next(cancelled)
+cancelled.close()
+assert ask(at).text == plain.text
+print("ok a stream that is left early")
+
+retrying = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5, initial_delay=1.0))
+hurried = client("pace", "sk-live-sdk-gemini-pace")
+recovers(lambda: ask(hurried), lambda: ask(hurried, http_options=retrying))
+
+with ThreadPoolExecutor(50) as pool:
+    answers = list(pool.map(lambda n: ask(at, f"{ASK} Number {n}.").text, range(50)))
+assert len(set(answers)) == 50, len(set(answers))
+print("ok 50 at once")
