@@ -1,9 +1,11 @@
-//! Unmodified Python clients against the program. They are installed into the build directory; where
-//! that can't be done the tests say so, loudly, and do not count as passed work.
+//! Unmodified Python and Node clients against the program. They are installed into the build
+//! directory; where that can't be done the tests say so, loudly, and do not count as passed work.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::stand::Stand;
 
@@ -56,34 +58,73 @@ ladder = { shape = -40.0, throttle = -39.0, challenge = -38.0, drop = -37.0 }
 static PYTHON: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sdk-python");
     let python = home.join("bin/python");
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        let output = output.map_err(|why| format!("{program}: {why}"))?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        output.status.success().then_some(()).ok_or(said)
-    };
-    run("python3", &["-m", "venv", home.to_str().unwrap()])?;
-    let wanted = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/requirements.txt");
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted];
-    run(python.to_str().unwrap(), &install)?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(home))?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+    run(install.arg(format!("{SUITES}/requirements.txt")))?;
     Ok(python)
 });
 
-fn drive(script: &str) {
-    let python = match &*PYTHON {
-        Ok(python) => python,
+/// Node, and the directory that has its clients and, for they are found from there alone, copies of
+/// the suites.
+static NODE: LazyLock<Result<(PathBuf, PathBuf), String>> = LazyLock::new(|| {
+    let node = run(Command::new("node").args(["--print", "process.execPath"]))?;
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sdk-node");
+    std::fs::create_dir_all(&home).map_err(|why| why.to_string())?;
+    for file in std::fs::read_dir(format!("{SUITES}/node")).map_err(|why| why.to_string())? {
+        let file = file.map_err(|why| why.to_string())?;
+        std::fs::copy(file.path(), home.join(file.file_name())).map_err(|why| why.to_string())?;
+    }
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&home))?;
+    Ok((node.trim().into(), home))
+});
+
+const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk");
+
+/// Suites left out so far.
+static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// What the command printed, or why it failed.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|why| format!("{command:?}: {why}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    output.status.success().then(|| text(&output.stdout)).ok_or_else(|| text(&output.stderr))
+}
+
+fn python(suite: &str) {
+    let command = PYTHON.as_ref().map(|python| {
+        let mut command = Command::new(python);
+        command.arg("-B").arg(format!("{SUITES}/{suite}"));
+        command
+    });
+    drive(suite, command);
+}
+
+fn node(suite: &str) {
+    let command = NODE.as_ref().map(|(node, home)| {
+        let mut command = Command::new(node);
+        command.arg(home.join(suite));
+        command
+    });
+    drive(suite, command);
+}
+
+fn drive(suite: &str, command: Result<Command, &String>) {
+    let mut command = match command {
+        Ok(command) => command,
         Err(why) => {
-            eprintln!("SKIPPED: {script} needs Python and its clients, which can't be had: {why}");
+            let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+            // Not `eprintln`: what a test that passes prints is not shown.
+            let said = format!("SKIPPED suite {count}: {suite} lacks its clients: {why}\n");
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
             assert!(std::env::var_os("CI").is_none(), "the clients must be there in CI: {why}");
             return;
         }
     };
     let stand = Stand::new(TENANTS);
-    let script = format!("{}/tests/sdk/{script}", env!("CARGO_MANIFEST_DIR"));
-    let base = format!("http://{}", stand.address());
-    let admin = format!("http://{}", stand.proxy.admin);
-    let arguments = ["-B", &script, &base, &admin];
-    let output = Command::new(python).args(arguments).env_clear().output().unwrap();
+    let (base, admin) =
+        (format!("http://{}", stand.address()), format!("http://{}", stand.proxy.admin));
+    let output = command.args([&base, &admin]).env_clear().output().unwrap();
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{errors}");
@@ -92,15 +133,25 @@ fn drive(script: &str) {
 
 #[test]
 fn an_unmodified_openai_client_notices_nothing_until_it_is_refused() {
-    drive("openai_client.py");
+    python("openai_client.py");
 }
 
 #[test]
 fn an_unmodified_anthropic_client_notices_nothing_until_it_is_refused() {
-    drive("anthropic_client.py");
+    python("anthropic_client.py");
 }
 
 #[test]
 fn an_unmodified_gemini_client_notices_nothing_until_it_is_refused() {
-    drive("gemini_client.py");
+    python("gemini_client.py");
+}
+
+#[test]
+fn an_unmodified_openai_client_for_node_notices_nothing_until_it_is_refused() {
+    node("openai_client.mjs");
+}
+
+#[test]
+fn an_unmodified_anthropic_client_for_node_notices_nothing_until_it_is_refused() {
+    node("anthropic_client.mjs");
 }

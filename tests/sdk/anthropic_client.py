@@ -1,56 +1,41 @@
-"""Drives the unmodified Anthropic client through a running stillguard.
+"""Drives the unmodified Anthropic client through a running stillguard; see stand.py."""
 
-usage: anthropic_client.py BASE_URL
-
-The tenants are those of openai_client.py. Prints one line per check; a failed check ends the run
-with a traceback.
-"""
-
-import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 
-base = sys.argv[1]
+from stand import base, broken_off, recovers, refused
+
+ASK = "Name three rivers that cross a border."
 
 
 def client(tenant, key="sk-live-sdk-anthropic", **settings):
     return anthropic.Anthropic(base_url=f"{base}/{tenant}", api_key=key, **settings)
 
 
-def ask(at, **more):
-    messages = [{"role": "user", "content": "Name three rivers that cross a border."}]
-    return at.messages.create(model="mock-large", max_tokens=512, messages=messages, **more)
+def asked(content, more):
+    messages = [{"role": "user", "content": content}]
+    return {"model": "mock-large", "max_tokens": 512, "messages": messages, **more}
 
 
-def refused(error, at):
-    """The error a call raises, and the time it took: a refusal must not be retried in silence.
-
-    An account is known only once the endpoint has accepted it, so its first calls may pass.
-    """
-    for _ in range(5):
-        started = time.monotonic()
-        try:
-            ask(at)
-        except error as raised:
-            return raised, time.monotonic() - started
-    raise AssertionError(f"{error.__name__} was not raised")
+def ask(at, content=ASK, **more):
+    return at.messages.create(**asked(content, more))
 
 
-plain = ask(client("open"))
+def streamed(at, content=ASK, **more):
+    with at.messages.stream(**asked(content, more)) as stream:
+        return stream.get_final_message()
+
+
+at = client("open")
+plain = ask(at)
 assert plain.content[0].text, plain
 assert plain.usage.output_tokens > 0, plain
 print("ok plain")
 
-with client("open").messages.stream(
-    model="mock-large",
-    max_tokens=512,
-    messages=[{"role": "user", "content": "Name three rivers that cross a border."}],
-) as stream:
-    text = "".join(stream.text_stream)
-    final = stream.get_final_message()
-assert text == plain.content[0].text, (text, plain)
-assert final.stop_reason and final.usage.output_tokens > 0, final
+final = streamed(at)
+assert final.content[0].text == plain.content[0].text, (final, plain)
+assert final.stop_reason and final.usage.output_tokens == plain.usage.output_tokens, final
 print("ok stream")
 
 try:
@@ -60,16 +45,36 @@ except anthropic.AuthenticationError as error:
 else:
     raise AssertionError("a wrong key was accepted")
 
-slow = client("slow", key="sk-live-sdk-slow-2", max_retries=0)
-error, _ = refused(anthropic.RateLimitError, slow)
-assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
-print("ok throttled:", error)
+big = ask(at, "A word that is repeated. " * 200_000)
+assert big.usage.input_tokens > 1_000_000, big.usage
+print("ok a body of 5 MB")
 
-for tenant in ("drop", "challenge"):
-    error, seconds = refused(anthropic.PermissionDeniedError, client(tenant))
-    assert error.response.headers["x-should-retry"] == "false", error.response.headers
-    assert seconds < 2, f"{tenant}: the client retried"
-    assert error.request_id.startswith("sg_"), error.request_id
-    if tenant == "challenge":
-        assert "/.stillguard/c/" in str(error), error
-    print(f"ok {tenant}:", error)
+refused("malformed", anthropic.BadRequestError, lambda: ask(at, messages="no list"))
+refused("too large", anthropic.APIStatusError, lambda: ask(at, "far too much " * 1_000_000))
+# A server's error is retried, as the client does with every endpoint.
+broken = {"x-mock": "reset"}
+refused("endpoint broken", anthropic.InternalServerError, lambda: ask(at, extra_headers=broken), 3)
+
+for how in (ask, streamed):
+    slow = client("slow", f"sk-live-sdk-anthropic-{how.__name__}", max_retries=0)
+    error = refused(f"throttled, {how.__name__}", anthropic.RateLimitError, lambda: how(slow))
+    assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
+
+    for tenant in ("drop", "challenge"):
+        kept, name = client(tenant), f"{tenant}, {how.__name__}"
+        error = refused(name, anthropic.PermissionDeniedError, lambda: how(kept))
+        assert error.response.headers["x-should-retry"] == "false", error.response.headers
+        assert error.request_id.startswith("sg_"), error.request_id
+        if tenant == "challenge":
+            assert f"{base}/.stillguard/c/" in str(error), error
+
+for fault in ("error-event", "truncate"):
+    broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
+
+hurried = client("pace", "sk-live-sdk-anthropic-pace")
+recovers(lambda: ask(hurried))
+
+with ThreadPoolExecutor(50) as pool:
+    said = lambda n: ask(at, f"{ASK} Number {n}.").content[0].text
+    assert len(set(pool.map(said, range(50)))) == 50
+print("ok 50 at once")

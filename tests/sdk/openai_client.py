@@ -1,62 +1,46 @@
-"""Drives the unmodified OpenAI client through a running stillguard.
+"""Drives the unmodified OpenAI client through a running stillguard; see stand.py."""
 
-usage: openai_client.py BASE_URL
-
-BASE_URL/open is a tenant that lets everything pass, BASE_URL/slow one whose accounts get one
-request a minute, BASE_URL/challenge and BASE_URL/drop tenants that challenge and drop everyone.
-Prints one line per check; a failed check ends the run with a traceback.
-"""
-
-import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 
-base = sys.argv[1]
+from stand import base, broken_off, recovers, refused
+
+ASK = "Name three rivers that cross a border."
 
 
 def client(tenant, key="sk-live-sdk-openai", **settings):
     return openai.OpenAI(base_url=f"{base}/{tenant}/v1", api_key=key, **settings)
 
 
-def ask(at, **more):
-    messages = [{"role": "user", "content": "Name three rivers that cross a border."}]
-    return at.chat.completions.create(model="mock-large", messages=messages, **more)
+def ask(at, content=ASK, **more):
+    messages = [{"role": "user", "content": content}]
+    return at.chat.completions.create(**{"model": "mock-large", "messages": messages, **more})
 
 
-def refused(error, at):
-    """The error a call raises, and the time it took: a refusal must not be retried in silence.
-
-    An account is known only once the endpoint has accepted it, so its first calls may pass.
-    """
-    for _ in range(5):
-        started = time.monotonic()
-        try:
-            ask(at)
-        except error as raised:
-            return raised, time.monotonic() - started
-    raise AssertionError(f"{error.__name__} was not raised")
+def streamed(at, **more):
+    return list(ask(at, stream=True, stream_options={"include_usage": True}, **more))
 
 
-plain = ask(client("open"))
+at = client("open")
+plain = ask(at)
 assert plain.choices[0].message.content, plain
 assert plain.usage.completion_tokens > 0, plain
 print("ok plain")
 
-stream = ask(client("open"), stream=True, stream_options={"include_usage": True})
-chunks = list(stream)
+chunks = streamed(at)
 text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
 assert text == plain.choices[0].message.content, (text, plain)
 assert any(c.usage for c in chunks), chunks[-1]
 print("ok stream")
 
-raw = client("open").chat.completions.with_raw_response.create(
+raw = at.chat.completions.with_raw_response.create(
     model="mock-large", messages=[{"role": "user", "content": "hello"}]
 )
 assert raw.headers["x-stillguard-request-id"].startswith("sg_"), raw.headers
 print("ok decision id in a header")
 
-models = client("open").models.list()
+models = at.models.list()
 assert models.data, models
 print("ok a route that is not inspected")
 
@@ -67,17 +51,37 @@ except openai.AuthenticationError as error:
 else:
     raise AssertionError("a wrong key was accepted")
 
-slow = client("slow", key="sk-live-sdk-slow", max_retries=0)
-error, _ = refused(openai.RateLimitError, slow)
-assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
-assert error.code == "rate_limit_exceeded", error.body
-print("ok throttled:", error)
+big = ask(at, "A word that is repeated. " * 200_000)
+assert big.usage.prompt_tokens > 1_000_000, big.usage
+print("ok a body of 5 MB")
 
-for tenant in ("drop", "challenge"):
-    error, seconds = refused(openai.PermissionDeniedError, client(tenant))
-    assert error.response.headers["x-should-retry"] == "false", error.response.headers
-    assert seconds < 2, f"{tenant}: the client retried"
-    if tenant == "challenge":
-        assert "/.stillguard/c/" in str(error), error
-        assert error.code == "verification_required", error.body
-    print(f"ok {tenant}:", error)
+refused("malformed", openai.BadRequestError, lambda: ask(at, messages="no list"))
+refused("too large", openai.APIStatusError, lambda: ask(at, "far too much " * 1_000_000))
+# A server's error is retried, as the client does with every endpoint.
+broken = {"x-mock": "reset"}
+refused("endpoint broken", openai.InternalServerError, lambda: ask(at, extra_headers=broken), 3)
+
+for how in (ask, streamed):
+    slow = client("slow", f"sk-live-sdk-openai-{how.__name__}", max_retries=0)
+    error = refused(f"throttled, {how.__name__}", openai.RateLimitError, lambda: how(slow))
+    assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
+    assert error.code == "rate_limit_exceeded", error.body
+
+    for tenant in ("drop", "challenge"):
+        kept = client(tenant)
+        error = refused(f"{tenant}, {how.__name__}", openai.PermissionDeniedError, lambda: how(kept))
+        assert error.response.headers["x-should-retry"] == "false", error.response.headers
+        if tenant == "challenge":
+            assert f"{base}/.stillguard/c/" in str(error), error
+            assert error.code == "verification_required", error.body
+
+for fault in ("error-event", "truncate"):
+    broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
+
+hurried = client("pace", "sk-live-sdk-openai-pace")
+recovers(lambda: ask(hurried))
+
+with ThreadPoolExecutor(50) as pool:
+    said = lambda n: ask(at, f"{ASK} Number {n}.").choices[0].message.content
+    assert len(set(pool.map(said, range(50)))) == 50
+print("ok 50 at once")

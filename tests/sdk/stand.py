@@ -52,14 +52,20 @@ def broken_off(name, call):
         raise AssertionError(f"a stream ended by {name} was taken for whole")
 
 
-def recovers(first, call, most=3):
-    """Has `call` throttled at one request a second: it must wait and then succeed by itself.
+def recovers(call, patient=None, most=1):
+    """Has a call throttled at one request a second: it must wait and then succeed by itself.
 
-    The first request of a key is a stranger's and the second empties the account's bucket.
+    `patient` is the call with retries on, where they are off by default. The first request of a key
+    is a stranger's, the second empties the account's bucket, and on a slow machine the third may
+    find it full again. At most `most` refusals: one where the client obeys the wait it is told.
     """
-    first(), first()
-    before, started = refusals(), time.monotonic()
-    call()
-    seconds, sent = time.monotonic() - started, refusals() - before
-    print(f"ok throttled and recovered after {seconds:.2f} s and {sent} refusal(s)")
-    assert 1 <= sent <= most, sent
+    call(), call()
+    for _ in range(5):
+        before, started = refusals(), time.monotonic()
+        (patient or call)()
+        seconds, sent = time.monotonic() - started, refusals() - before
+        if sent:
+            print(f"ok throttled and recovered after {seconds:.2f} s and {sent} refusal(s)")
+            assert sent <= most, sent
+            return
+    raise AssertionError("never throttled")
