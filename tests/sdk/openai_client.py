@@ -1,5 +1,6 @@
 """Drives the unmodified OpenAI client through a running stillguard; see stand.py."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -77,6 +78,49 @@ for how in (ask, streamed):
 
 for fault in ("error-event", "truncate"):
     broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
+
+
+
+def respond(at, content=ASK, **more):
+    return at.responses.create(**{"model": "mock-large", "input": content, **more})
+
+
+def respond_streamed(at, **more):
+    with at.responses.stream(model="mock-large", input=ASK, **more) as stream:
+        return stream.get_final_response()
+
+
+def embed(at, content=ASK, **more):
+    return at.embeddings.create(**{"model": "mock-embed", "input": content, **more})
+
+
+answered = respond(at, instructions="Be brief.")
+assert answered.output_text and answered.usage.output_tokens > 0, answered
+final = respond_streamed(at, instructions="Be brief.")
+assert final.output_text == answered.output_text and final.usage == answered.usage, final
+print("ok responses, plain and streamed")
+
+parameters = {"type": "object", "properties": {"deep": {"type": "boolean"}}}
+look = {"type": "function", "name": "look", "parameters": parameters, "strict": False}
+used = respond_streamed(at, tools=[look], tool_choice="required")
+call = next(item for item in used.output if item.type == "function_call")
+assert call.name == "look" and isinstance(json.loads(call.arguments)["deep"], bool), call
+print("ok responses, tools")
+
+vectors = embed(at, [ASK, "hello"])
+assert len(vectors.data) == 2 and len(vectors.data[0].embedding) == 256, vectors
+floats = embed(at, "hello", encoding_format="float").data[0].embedding
+assert max(abs(x - y) for x, y in zip(floats, vectors.data[1].embedding)) < 1e-6, floats
+print("ok embeddings, in base64 and as numbers")
+
+broken_off("truncate", lambda: respond_streamed(at, extra_headers={"x-mock": "truncate"}))
+for how in (respond, respond_streamed, embed):
+    slow = client("slow", f"sk-live-sdk-openai-{how.__name__}", max_retries=0)
+    refused(f"throttled, {how.__name__}", openai.RateLimitError, lambda: how(slow))
+    for tenant in ("drop", "challenge"):
+        kept = client(tenant)
+        error = refused(f"{tenant}, {how.__name__}", openai.PermissionDeniedError, lambda: how(kept))
+        assert ("/.stillguard/c/" in str(error)) == (tenant == "challenge"), error
 
 hurried = client("pace", "sk-live-sdk-openai-pace")
 recovers(lambda: ask(hurried))

@@ -1,9 +1,12 @@
-//! A mock inference endpoint of our own: speaks OpenAI chat completions, Anthropic messages and
-//! Gemini, whole and streamed, as the real APIs shape them, and breaks in every way a test asks for.
+//! A mock inference endpoint of our own: speaks OpenAI chat completions and responses,
+//! Anthropic messages and Gemini, whole and streamed, as the real APIs shape them, and breaks in
+//! every way a test asks for.
 //!
 //! | route | answer |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `POST /v1/messages` | a completion made from a hash of the prompt |
+//! | `POST /v1/responses` | the same |
+//! | `POST /v1/embeddings` | unit vectors made from a hash of each text |
 //! | `POST` to `MODEL:generateContent`, `MODEL:streamGenerateContent?alt=sse` | the same |
 //! | `POST /v1/messages/count_tokens`, `GET /v1/models` | as the APIs answer |
 //! | anything below `/echo` | the request's body and content type |
@@ -14,9 +17,11 @@
 mod anthropic;
 mod answer;
 mod body;
+mod embeddings;
 mod faults;
 mod gemini;
 mod openai;
+mod responses;
 mod routes;
 mod style;
 mod text;

@@ -18,7 +18,7 @@ use super::answer::{Plan, input_tokens};
 use super::body::{Ending, Paced};
 use super::faults::{Fault, gzip};
 use super::style::Style;
-use super::{BrokenOff, Generating, Seen, State, text};
+use super::{BrokenOff, Generating, Seen, State, embeddings, text};
 
 /// Largest request body read.
 const LARGEST: usize = 128 << 20;
@@ -70,15 +70,23 @@ fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
         return refuse(status, "An error that was asked for.");
     }
     let counts = path.ends_with("/v1/messages/count_tokens");
+    let embeds = path.ends_with("/embeddings");
     if seen.method == Method::GET && path.ends_with("/v1/models") {
         return Routed::Plain(json_answer(200, &style.models()));
     }
-    if seen.method != Method::POST || !(style.completes(path) || counts) {
+    if seen.method != Method::POST || !(style.completes(path) || counts || embeds) {
         return refuse(404, &format!("Nothing answers {} {path}.", seen.method));
     }
     let Ok(body) = serde_json::from_slice::<Value>(&seen.body) else {
         return refuse(400, "The body is not JSON.");
     };
+    if embeds {
+        let answer = embeddings::answer(&body);
+        return answer.map_or_else(
+            || refuse(400, "A model and an input are needed."),
+            |answer| Routed::Plain(json_answer(200, &answer)),
+        );
+    }
     let body = style.read(&seen.uri, body);
     if !body["messages"].is_array() || !body["model"].is_string() {
         return refuse(400, "A model and messages are needed.");

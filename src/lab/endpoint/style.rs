@@ -5,11 +5,12 @@ use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 
 use super::answer::Plan;
-use super::{anthropic, gemini, openai};
+use super::{anthropic, gemini, openai, responses};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Style {
     Openai,
+    Responses,
     Anthropic,
     Gemini,
 }
@@ -21,6 +22,8 @@ impl Style {
             Self::Gemini
         } else if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
             Self::Anthropic
+        } else if path.ends_with("/responses") {
+            Self::Responses
         } else {
             Self::Openai
         }
@@ -31,7 +34,7 @@ impl Style {
         match self {
             Self::Openai => path.ends_with("/chat/completions"),
             Self::Anthropic => path.ends_with("/v1/messages"),
-            Self::Gemini => true,
+            Self::Responses | Self::Gemini => true,
         }
     }
 
@@ -39,6 +42,7 @@ impl Style {
     pub(super) fn read(self, uri: &Uri, body: Value) -> Value {
         match self {
             Self::Openai | Self::Anthropic => body,
+            Self::Responses => responses::read(&body),
             Self::Gemini => gemini::read(uri, &body),
         }
     }
@@ -46,6 +50,7 @@ impl Style {
     pub(super) fn whole(self, plan: &Plan) -> Value {
         match self {
             Self::Openai => openai::whole(plan),
+            Self::Responses => responses::whole(plan),
             Self::Anthropic => anthropic::whole(plan),
             Self::Gemini => gemini::whole(plan),
         }
@@ -54,6 +59,7 @@ impl Style {
     pub(super) fn frames(self, plan: &Plan) -> Vec<Bytes> {
         match self {
             Self::Openai => openai::frames(plan),
+            Self::Responses => responses::frames(plan),
             Self::Anthropic => anthropic::frames(plan),
             Self::Gemini => gemini::frames(plan),
         }
@@ -66,7 +72,7 @@ impl Style {
 
     pub(super) fn error(self, status: u16, message: &str, request_id: &str) -> Value {
         match self {
-            Self::Openai => openai::error(status, message),
+            Self::Openai | Self::Responses => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message, request_id),
             Self::Gemini => gemini::error(status, message),
         }
@@ -75,6 +81,7 @@ impl Style {
     pub(super) fn error_frame(self) -> Bytes {
         match self {
             Self::Openai => openai::error_frame(),
+            Self::Responses => responses::error_frame(),
             Self::Anthropic => anthropic::error_frame(),
             Self::Gemini => gemini::error_frame(),
         }
@@ -83,7 +90,7 @@ impl Style {
     /// The header that carries the id of a request, where the API has one.
     pub(super) fn id_header(self) -> Option<&'static str> {
         match self {
-            Self::Openai => Some("x-request-id"),
+            Self::Openai | Self::Responses => Some("x-request-id"),
             Self::Anthropic => Some("request-id"),
             Self::Gemini => None,
         }

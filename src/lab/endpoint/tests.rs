@@ -108,6 +108,49 @@ async fn a_streamed_gemini_answer_says_what_the_whole_one_says() {
 }
 
 #[tokio::test]
+async fn a_streamed_response_ends_with_the_whole_one_and_its_deltas_make_its_text() {
+    let asked = json!({"model": "large-1", "input": "Hello", "stream": true, "tool_choice": "required",
+        "tools": [{"type": "function", "name": "look", "parameters": {}}]});
+    let (_, _, stream) = post("/v1/responses", "", asked).await;
+    let events = parsed(&stream);
+    let numbers = events.iter().map(|event| event["sequence_number"].as_u64().unwrap());
+    assert!(numbers.eq(0..events.len() as u64));
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&events[0]["type"], &last["type"]),
+        (&json!("response.created"), &json!("response.completed"))
+    );
+    let output = &last["response"]["output"];
+    let deltas = |kind: &str, at: u64| -> String {
+        let ours =
+            events.iter().filter(|event| event["type"] == kind && event["output_index"] == at);
+        ours.filter_map(|event| event["delta"].as_str()).collect()
+    };
+    assert_eq!(output[0]["content"][0]["text"], deltas("response.output_text.delta", 0));
+    assert_eq!(output[1]["arguments"], deltas("response.function_call_arguments.delta", 1));
+    assert_eq!(output[1]["name"], "look");
+    assert!(last["response"]["usage"]["output_tokens"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn an_embedding_is_a_unit_vector_for_each_text() {
+    let asked = json!({"model": "large-1", "input": ["one", "two"], "dimensions": 12});
+    let (_, _, body) = post("/v1/embeddings", "", asked).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let vector = |at: usize| -> Vec<f64> {
+        answer["data"][at]["embedding"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_f64)
+            .collect()
+    };
+    assert_eq!((vector(0).len(), vector(1).len()), (12, 12));
+    assert!((vector(0).iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-5);
+    assert_ne!(vector(0), vector(1));
+}
+
+#[tokio::test]
 async fn usage_is_left_out_of_a_chat_stream_that_did_not_ask_for_it() {
     let (_, _, stream) = post(CHAT, "", with(asking("Hello"), json!({"stream": true}))).await;
     assert!(parsed(&stream).iter().all(|chunk| chunk.get("usage").is_none()));
