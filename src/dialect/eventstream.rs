@@ -193,7 +193,7 @@ fn value(kind: u8, rest: &[u8]) -> Option<(&[u8], &[u8])> {
 const TEXT: u8 = 7;
 
 /// A frame with headers of text: names up to 255 bytes, values up to 65 535; longer ones are cut.
-pub(super) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+pub fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut lines = Vec::new();
     for (name, value) in headers {
         let (name, value) = (name.as_bytes(), value.as_bytes());

@@ -155,3 +155,8 @@ fn an_unmodified_openai_client_for_node_notices_nothing_until_it_is_refused() {
 fn an_unmodified_anthropic_client_for_node_notices_nothing_until_it_is_refused() {
     node("anthropic_client.mjs");
 }
+
+#[test]
+fn an_unmodified_bedrock_client_notices_nothing_until_it_is_refused() {
+    python("bedrock_client.py");
+}

@@ -1,11 +1,12 @@
 //! A mock inference endpoint of our own: speaks OpenAI chat completions and responses,
-//! Anthropic messages and Gemini, whole and streamed, as the real APIs shape them, and breaks in
-//! every way a test asks for.
+//! Anthropic messages, Gemini and Bedrock's converse, whole and streamed, as the real APIs shape
+//! them, and breaks in every way a test asks for.
 //!
 //! | route | answer |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `POST /v1/messages` | a completion made from a hash of the prompt |
 //! | `POST /v1/responses` | the same |
+//! | `POST /model/MODEL/converse`, `POST /model/MODEL/converse-stream` | the same |
 //! | `POST /v1/embeddings` | unit vectors made from a hash of each text |
 //! | `POST` to `MODEL:generateContent`, `MODEL:streamGenerateContent?alt=sse` | the same |
 //! | `POST /v1/messages/count_tokens`, `GET /v1/models` | as the APIs answer |
@@ -16,6 +17,7 @@
 
 mod anthropic;
 mod answer;
+mod bedrock;
 mod body;
 mod embeddings;
 mod faults;

@@ -206,13 +206,17 @@ fn knows_key(seen: &Seen, prefixes: &[String]) -> bool {
     let bearer = text(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let named = ["x-api-key", "api-key", "x-goog-api-key"].map(HeaderName::from_static);
     let query = || seen.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
-    let key = bearer.or_else(|| named.iter().find_map(text)).or_else(query);
+    let signed = || text(&AUTHORIZATION)?.split_once("Credential=").map(|(_, scope)| scope);
+    let key = bearer.or_else(signed).or_else(|| named.iter().find_map(text)).or_else(query);
     key.is_some_and(|key| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str())))
 }
 
 fn refusal(style: Style, status: u16, message: &str, serial: u64) -> Answer {
     let serial = text::hash(&serial.to_le_bytes());
     let mut answer = json_answer(status, &style.error(status, message, &request_id(serial)));
+    if let Some((name, kind)) = style.error_header(status) {
+        answer.headers_mut().insert(name, HeaderValue::from_static(kind));
+    }
     identify(&mut answer, style, serial);
     answer
 }

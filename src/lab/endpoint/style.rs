@@ -5,7 +5,7 @@ use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 
 use super::answer::Plan;
-use super::{anthropic, gemini, openai, responses};
+use super::{anthropic, bedrock, gemini, openai, responses};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Style {
@@ -13,6 +13,7 @@ pub(super) enum Style {
     Responses,
     Anthropic,
     Gemini,
+    Bedrock,
 }
 
 impl Style {
@@ -20,6 +21,8 @@ impl Style {
     pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
         if gemini::speaks(path) {
             Self::Gemini
+        } else if bedrock::speaks(path) {
+            Self::Bedrock
         } else if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
             Self::Anthropic
         } else if path.ends_with("/responses") {
@@ -34,7 +37,7 @@ impl Style {
         match self {
             Self::Openai => path.ends_with("/chat/completions"),
             Self::Anthropic => path.ends_with("/v1/messages"),
-            Self::Responses | Self::Gemini => true,
+            Self::Responses | Self::Gemini | Self::Bedrock => true,
         }
     }
 
@@ -44,6 +47,7 @@ impl Style {
             Self::Openai | Self::Anthropic => body,
             Self::Responses => responses::read(&body),
             Self::Gemini => gemini::read(uri, &body),
+            Self::Bedrock => bedrock::read(uri.path(), &body),
         }
     }
 
@@ -53,6 +57,7 @@ impl Style {
             Self::Responses => responses::whole(plan),
             Self::Anthropic => anthropic::whole(plan),
             Self::Gemini => gemini::whole(plan),
+            Self::Bedrock => bedrock::whole(plan),
         }
     }
 
@@ -62,12 +67,16 @@ impl Style {
             Self::Responses => responses::frames(plan),
             Self::Anthropic => anthropic::frames(plan),
             Self::Gemini => gemini::frames(plan),
+            Self::Bedrock => bedrock::frames(plan),
         }
     }
 
     /// The content type of a stream.
     pub(super) fn stream_type(self) -> &'static str {
-        "text/event-stream"
+        match self {
+            Self::Bedrock => "application/vnd.amazon.eventstream",
+            _ => "text/event-stream",
+        }
     }
 
     pub(super) fn error(self, status: u16, message: &str, request_id: &str) -> Value {
@@ -75,6 +84,7 @@ impl Style {
             Self::Openai | Self::Responses => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message, request_id),
             Self::Gemini => gemini::error(status, message),
+            Self::Bedrock => bedrock::error(message),
         }
     }
 
@@ -84,6 +94,7 @@ impl Style {
             Self::Responses => responses::error_frame(),
             Self::Anthropic => anthropic::error_frame(),
             Self::Gemini => gemini::error_frame(),
+            Self::Bedrock => bedrock::error_frame(),
         }
     }
 
@@ -93,7 +104,13 @@ impl Style {
             Self::Openai | Self::Responses => Some("x-request-id"),
             Self::Anthropic => Some("request-id"),
             Self::Gemini => None,
+            Self::Bedrock => Some("x-amzn-requestid"),
         }
+    }
+
+    /// The header that names an error, where the body doesn't.
+    pub(super) fn error_header(self, status: u16) -> Option<(&'static str, &'static str)> {
+        (self == Self::Bedrock).then(|| ("x-amzn-errortype", bedrock::error_type(status)))
     }
 
     pub(super) fn models(self) -> Value {

@@ -133,6 +133,24 @@ async fn a_streamed_response_ends_with_the_whole_one_and_its_deltas_make_its_tex
 }
 
 #[tokio::test]
+async fn a_streamed_converse_says_what_the_whole_one_says() {
+    let asked = json!({"messages": [{"role": "user", "content": [{"text": "Hello"}]}]});
+    let (_, _, whole) = post("/model/large-1/converse", "", asked.clone()).await;
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    let (_, headers, stream) = post("/model/large-1/converse-stream", "", asked).await;
+    assert_eq!(headers["content-type"], "application/vnd.amazon.eventstream");
+    let mut events: Vec<(String, Value)> = Vec::new();
+    crate::dialect::eventstream::Splitter::default().push(&stream, |event| {
+        events.push((event.name.unwrap().to_owned(), serde_json::from_str(event.data).unwrap()));
+    });
+    let text: String =
+        events.iter().filter_map(|(_, data)| data["delta"]["text"].as_str()).collect();
+    assert_eq!(whole["output"]["message"]["content"][0]["text"], text);
+    let (last, counts) = events.last().unwrap();
+    assert_eq!((last.as_str(), &counts["usage"]), ("metadata", &whole["usage"]));
+}
+
+#[tokio::test]
 async fn an_embedding_is_a_unit_vector_for_each_text() {
     let asked = json!({"model": "large-1", "input": ["one", "two"], "dimensions": 12});
     let (_, _, body) = post("/v1/embeddings", "", asked).await;

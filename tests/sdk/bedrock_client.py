@@ -1,0 +1,120 @@
+"""Drives the unmodified boto3 client through a running stillguard; see stand.py."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from stand import base, broken_off, recovers, refused
+
+ASK = "Name three rivers that cross a border."
+
+
+def client(tenant, key="sk-live-sdk-bedrock", mock=None, **settings):
+    made = boto3.client(
+        "bedrock-runtime",
+        region_name="eu-west-1",
+        endpoint_url=f"{base}/{tenant}",
+        aws_access_key_id=key,
+        aws_secret_access_key="not checked by the mock",
+        config=Config(max_pool_connections=50, **settings),
+    )
+    if mock:
+        add = lambda request, **_: request.headers.add_header("x-mock", mock)
+        made.meta.events.register("before-sign.bedrock-runtime", add)
+    return made
+
+
+def asked(content, more):
+    return {"modelId": "mock-large", "messages": [{"role": "user", "content": [{"text": content}]}], **more}
+
+
+def ask(at, content=ASK, **more):
+    return at.converse(**asked(content, more))
+
+
+def streamed(at, content=ASK, **more):
+    return list(at.converse_stream(**asked(content, more))["stream"])
+
+
+def text(answer):
+    return answer["output"]["message"]["content"][0]["text"]
+
+
+at = client("open")
+plain = ask(at)
+assert text(plain) and plain["usage"]["outputTokens"] > 0, plain
+print("ok plain")
+
+events = streamed(at)
+deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+assert "".join(delta["text"] for delta in deltas) == text(plain), events
+assert events[-1]["metadata"]["usage"] == plain["usage"], events[-1]
+print("ok stream")
+
+schema = {"json": {"type": "object", "properties": {"deep": {"type": "boolean"}}}}
+tools = {"tools": [{"toolSpec": {"name": "look", "inputSchema": schema}}], "toolChoice": {"any": {}}}
+blocks = ask(at, toolConfig=tools)["output"]["message"]["content"]
+used = next(block["toolUse"] for block in blocks if "toolUse" in block)
+assert used["name"] == "look" and isinstance(used["input"]["deep"], bool), blocks
+events = streamed(at, toolConfig=tools)
+deltas = [event["contentBlockDelta"] for event in events if "contentBlockDelta" in event]
+pieces = [at["delta"]["toolUse"]["input"] for at in deltas if at["contentBlockIndex"] == 1]
+assert json.loads("".join(pieces)) == used["input"], events
+print("ok tools, plain and streamed")
+
+big = ask(at, "A word that is repeated. " * 200_000)
+assert big["usage"]["inputTokens"] > 1_000_000, big["usage"]
+print("ok a body of 5 MB")
+
+try:
+    ask(client("open", key="wrong-key"))
+except ClientError as error:
+    assert error.response["Error"]["Code"] == "AccessDeniedException", error
+    print("ok a wrong key is refused by the endpoint itself:", error)
+else:
+    raise AssertionError("a wrong key was accepted")
+
+
+def refusal(name, code, call, requests=1):
+    error = refused(name, ClientError, call, requests)
+    assert error.response["Error"]["Code"] == code, error
+    assert type(error).__name__ == code or code not in dir(at.exceptions), type(error)
+    assert error.response["ResponseMetadata"]["RequestId"].startswith("sg_"), error.response
+    return error
+
+
+refusal("too large", "ValidationException", lambda: ask(at, "far too much " * 1_000_000))
+# A server's error is retried, as the client does with every endpoint.
+broken = client("open", mock="reset")
+refused("endpoint broken", ClientError, lambda: ask(broken), 3)
+
+for how in (ask, streamed):
+    # Its own retries, two of them, take no notice of `retry-after`.
+    slow = client("slow", f"sk-live-sdk-bedrock-{how.__name__}")
+    refusal(f"throttled, {how.__name__}", "ThrottlingException", lambda: how(slow), 3)
+    for tenant in ("drop", "challenge"):
+        kept, name = client(tenant), f"{tenant}, {how.__name__}"
+        error = refusal(name, "AccessDeniedException", lambda: how(kept))
+        assert (f"{base}/.stillguard/c/" in str(error)) == (tenant == "challenge"), error
+
+for fault in ("error-event", "truncate"):
+    faulty = client("open", mock=fault)
+    broken_off(fault, lambda: streamed(faulty))
+
+left = at.converse_stream(**asked(ASK, {}))["stream"]
+next(iter(left))
+left.close()
+assert text(ask(at)) == text(plain)
+print("ok a stream that is left early")
+
+patience = {"mode": "standard", "total_max_attempts": 6}
+hurried = client("pace", "sk-live-sdk-bedrock-pace", retries=patience)
+recovers(lambda: ask(hurried), most=5)
+
+with ThreadPoolExecutor(50) as pool:
+    said = lambda n: text(ask(at, f"{ASK} Number {n}."))
+    assert len(set(pool.map(said, range(50)))) == 50
+print("ok 50 at once")
