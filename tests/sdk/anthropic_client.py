@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 
-from stand import base, broken_off, recovers, refused
+from stand import base, broken_off, leaves, recovers, refused
 
 ASK = "Name three rivers that cross a border."
 
@@ -45,12 +45,19 @@ except anthropic.AuthenticationError as error:
 else:
     raise AssertionError("a wrong key was accepted")
 
+schema = {"type": "object", "properties": {"deep": {"type": "boolean"}}}
+tools = [{"name": "look", "input_schema": schema}]
+used = streamed(at, tools=tools, tool_choice={"type": "any"})
+call = next(block for block in used.content if block.type == "tool_use")
+assert call.name == "look" and isinstance(call.input["deep"], bool), used
+print("ok tools")
+
 big = ask(at, "A word that is repeated. " * 200_000)
 assert big.usage.input_tokens > 1_000_000, big.usage
 print("ok a body of 5 MB")
 
 refused("malformed", anthropic.BadRequestError, lambda: ask(at, messages="no list"))
-refused("too large", anthropic.APIStatusError, lambda: ask(at, "far too much " * 1_000_000))
+refused("too large", anthropic.ContentTooLargeError, lambda: ask(at, "far too much " * 1_000_000))
 # A server's error is retried, as the client does with every endpoint.
 broken = {"x-mock": "reset"}
 refused("endpoint broken", anthropic.InternalServerError, lambda: ask(at, extra_headers=broken), 3)
@@ -70,6 +77,15 @@ for how in (ask, streamed):
 
 for fault in ("error-event", "truncate"):
     broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
+
+
+
+def leave():
+    with ask(at, stream=True, extra_headers={"x-mock": "slow=100"}) as stream:
+        next(iter(stream))
+
+
+leaves(leave)
 
 hurried = client("pace", "sk-live-sdk-anthropic-pace")
 recovers(lambda: ask(hurried))

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from google import genai
 from google.genai import errors, types
 
-from stand import base, broken_off, recovers, refused
+from stand import base, broken_off, leaves, recovers, refused
 
 ASK = "Name three rivers that cross a border."
 
@@ -96,11 +96,16 @@ for fault in ("error-event", "truncate"):
     faulty = types.HttpOptions(headers={"x-mock": fault})
     broken_off(fault, lambda: streamed(at, http_options=faulty))
 
-cancelled = at.models.generate_content_stream(model="mock-large", contents=ASK)
-next(cancelled)
-cancelled.close()
-assert ask(at).text == plain.text
-print("ok a stream that is left early")
+
+def leave():
+    options = types.HttpOptions(headers={"x-mock": "slow=100"})
+    config = types.GenerateContentConfig(http_options=options)
+    stream = at.models.generate_content_stream(model="mock-large", contents=ASK, config=config)
+    next(stream)
+    stream.close()
+
+
+leaves(leave)
 
 retrying = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5, initial_delay=1.0))
 hurried = client("pace", "sk-live-sdk-gemini-pace")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 
-from stand import base, broken_off, recovers, refused
+from stand import base, broken_off, leaves, recovers, refused
 
 ASK = "Name three rivers that cross a border."
 
@@ -52,6 +52,12 @@ except openai.AuthenticationError as error:
 else:
     raise AssertionError("a wrong key was accepted")
 
+parameters = {"type": "object", "properties": {"deep": {"type": "boolean"}}}
+look = {"type": "function", "function": {"name": "look", "parameters": parameters}}
+call = ask(at, tools=[look], tool_choice="required").choices[0].message.tool_calls[0].function
+assert call.name == "look" and isinstance(json.loads(call.arguments)["deep"], bool), call
+print("ok tools")
+
 big = ask(at, "A word that is repeated. " * 200_000)
 assert big.usage.prompt_tokens > 1_000_000, big.usage
 print("ok a body of 5 MB")
@@ -81,6 +87,14 @@ for fault in ("error-event", "truncate"):
 
 
 
+def leave():
+    with ask(at, stream=True, extra_headers={"x-mock": "slow=100"}) as stream:
+        next(iter(stream))
+
+
+leaves(leave)
+
+
 def respond(at, content=ASK, **more):
     return at.responses.create(**{"model": "mock-large", "input": content, **more})
 
@@ -100,7 +114,6 @@ final = respond_streamed(at, instructions="Be brief.")
 assert final.output_text == answered.output_text and final.usage == answered.usage, final
 print("ok responses, plain and streamed")
 
-parameters = {"type": "object", "properties": {"deep": {"type": "boolean"}}}
 look = {"type": "function", "name": "look", "parameters": parameters, "strict": False}
 used = respond_streamed(at, tools=[look], tool_choice="required")
 call = next(item for item in used.output if item.type == "function_call")

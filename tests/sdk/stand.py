@@ -15,12 +15,17 @@ import urllib.request
 base, admin = sys.argv[1], sys.argv[2]
 
 
-def refusals():
-    """Refusals sent so far, for whatever reason: one for each request that was refused."""
+def counted(series, label=""):
+    """The sum of a metric's series that have the label."""
     with urllib.request.urlopen(f"{admin}/metrics") as answer:
         text = answer.read().decode()
-    counts = re.findall(r"^stillguard_refusals_total\{[^}]*\} (\d+)", text, re.M)
+    counts = re.findall(rf"^{series}\{{[^}}]*{label}[^}}]*\}} (\d+)", text, re.M)
     return sum(map(int, counts))
+
+
+def refusals():
+    """Refusals sent so far, for whatever reason: one for each request that was refused."""
+    return counted("stillguard_refusals_total")
 
 
 def refused(name, error, call, requests_sent=1):
@@ -50,6 +55,17 @@ def broken_off(name, call):
         print(f"ok stream ended by {name}: {type(error).__name__}: {error}")
     else:
         raise AssertionError(f"a stream ended by {name} was taken for whole")
+
+
+def leaves(call):
+    """Has `call` leave a stream in the middle: the proxy must notice."""
+    cancelled = lambda: counted("stillguard_exchanges_total", 'ending="cancelled"')
+    before = cancelled()
+    call()
+    deadline = time.monotonic() + 10
+    while cancelled() == before:
+        assert time.monotonic() < deadline, "not noticed"
+    print("ok a stream that is left early")
 
 
 def recovers(call, patient=None, most=1):

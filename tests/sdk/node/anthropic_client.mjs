@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import Anthropic from "@anthropic-ai/sdk";
+import Anthropic, { ContentTooLargeError } from "@anthropic-ai/sdk";
 
 import { base, brokenOff, fiftyAtOnce, leaves, recovers, refused, thrown } from "./stand.mjs";
 
@@ -50,7 +50,7 @@ assert(wrong instanceof Anthropic.AuthenticationError, wrong);
 console.log("ok a wrong key is refused by the endpoint itself:", wrong.message);
 
 await refused("malformed", Anthropic.BadRequestError, () => ask(at, { messages: "no list" }));
-await refused("too large", Anthropic.APIError, () => ask(at, {}, {}, "far too much ".repeat(1_000_000)));
+await refused("too large", ContentTooLargeError, () => ask(at, {}, {}, "far too much ".repeat(1_000_000)));
 const reset = { headers: { "x-mock": "reset" } };
 // A server's error is retried, as the client does with every endpoint.
 await refused("endpoint broken", Anthropic.InternalServerError, () => ask(at, {}, reset), 3);
