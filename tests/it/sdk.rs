@@ -75,7 +75,9 @@ static NODE: LazyLock<Result<(PathBuf, PathBuf), String>> = LazyLock::new(|| {
         let file = file.map_err(|why| why.to_string())?;
         std::fs::copy(file.path(), home.join(file.file_name())).map_err(|why| why.to_string())?;
     }
-    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&home))?;
+    // Not `ci`, which begins by deleting what is there: once installed, no registry is needed.
+    let install = ["install", "--prefer-offline", "--no-audit", "--no-fund"];
+    run(Command::new("npm").args(install).current_dir(&home))?;
     Ok((node.trim().into(), home))
 });
 
