@@ -23,6 +23,8 @@ pub struct Splitter {
     /// The current element is too long: it is passed over up to its end.
     skipping: bool,
     overflowed: bool,
+    /// Bytes that have come since the end of an element, once there was one.
+    after: Option<usize>,
 }
 
 impl Splitter {
@@ -37,6 +39,7 @@ impl Splitter {
         // Where the current element begins in this chunk.
         let mut start = 0;
         let mut at = 0;
+        self.after = self.after.map(|after| after.saturating_add(chunk.len()));
         while at < chunk.len() {
             if self.in_string {
                 at = self.past_string(chunk, at);
@@ -56,6 +59,7 @@ impl Splitter {
                     self.depth -= 1;
                     if self.depth == 0 {
                         self.complete(&chunk[start..=at], &mut visit);
+                        self.after = Some(chunk.len() - at - 1);
                     }
                 }
                 _ => {}
@@ -70,6 +74,11 @@ impl Splitter {
     /// Whether an element was passed over because it is longer than [`Splitter::MAX_ELEMENT`].
     pub fn overflowed(&self) -> bool {
         self.overflowed
+    }
+
+    /// Bytes that have come since the array could have ended: at its last element's end.
+    pub fn pending(&self) -> Option<usize> {
+        self.after.filter(|_| self.opened && !self.skipping)
     }
 
     /// Moves from `at`, inside a string, past its end or that of the chunk.

@@ -53,6 +53,11 @@ impl Splitter {
         self.overflowed
     }
 
+    /// Bytes that have come of a frame whose end has not; none if they are passed over.
+    pub fn pending(&self) -> Option<usize> {
+        (self.skip == 0 && !self.lost).then_some(self.held.len())
+    }
+
     fn take_in_place<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Event<'_>)) -> &'c [u8] {
         let Some(length) = self.length(rest) else { return b"" };
         if length > Self::MAX_FRAME {

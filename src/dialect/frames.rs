@@ -66,6 +66,16 @@ impl Frames {
         }
     }
 
+    /// Bytes that have come since the last place where a stream can be ended: between two events.
+    /// None while there is no such place.
+    pub fn pending(&self) -> Option<usize> {
+        match self {
+            Self::Sse(splitter) => splitter.pending(),
+            Self::EventStream(splitter) => splitter.pending(),
+            Self::JsonArray(splitter) => splitter.pending(),
+        }
+    }
+
     /// Whether something was passed over: too long, or damaged.
     pub fn overflowed(&self) -> bool {
         match self {
@@ -107,6 +117,34 @@ mod tests {
         assert_eq!(framing(Framing::JsonArray, json), Some(Framing::JsonArray));
         assert_eq!(framing(Framing::Sse, json), None);
         assert_eq!(framing(Framing::EventStream, json), None);
+    }
+
+    #[test]
+    fn a_stream_can_be_ended_between_its_events_alone() {
+        let binary = eventstream::frame(&[(":event-type", "e")], b"{}");
+        let whole = |frames: &mut Frames, stream: &[u8]| {
+            let mut ends = 0;
+            let mut places = Vec::new();
+            for (at, byte) in stream.iter().enumerate() {
+                frames.push(&[*byte], |_| ends += 1);
+                if frames.pending() == Some(0) && ends > 0 {
+                    places.push(at + 1);
+                }
+            }
+            places
+        };
+        let mut sse = Frames::default();
+        assert_eq!(whole(&mut sse, b"data: a\n\n: b\r\ndata: c\r\n\r\ndata"), [9, 24, 25]);
+        let mut frames = Frames::EventStream(eventstream::Splitter::default());
+        let twice = [&binary[..], &binary[..]].concat();
+        assert_eq!(whole(&mut frames, &twice), [binary.len(), 2 * binary.len()]);
+        let mut array = Frames::JsonArray(array::Splitter::default());
+        assert_eq!(whole(&mut array, b"[{\"a\":[]}\n, {}]"), [9, 14]);
+        let mut bare = Frames::JsonArray(array::Splitter::default());
+        assert_eq!(whole(&mut bare, b"{} {}"), [] as [usize; 0]);
+        let mut lost = Frames::EventStream(eventstream::Splitter::default());
+        lost.push(&[0xff; 40], |_| {});
+        assert_eq!(lost.pending(), None);
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Splitter {
         self.overflowed
     }
 
+    /// Bytes that have come of an event whose end has not; none if the event is passed over.
+    pub fn pending(&self) -> Option<usize> {
+        (!self.skipping).then_some(self.held.len())
+    }
+
     /// Bytes of `chunk` up to and including the blank line that ends the current event.
     fn end_of_event(&mut self, chunk: &[u8]) -> Option<usize> {
         let mut at = 0;

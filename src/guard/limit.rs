@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::budget::{self, Cost, Now, Reservation};
+use super::cap::Cap;
 use super::refusal::Refusal;
 use super::throttle::{Permit, Wait};
 use crate::dialect::{Dialect, Standing, Standings};
@@ -68,7 +69,12 @@ impl Limiter {
     pub(super) fn admit(self, ask: &Ask, now: Now) -> Result<Pass, Refusal> {
         let cost = Cost::estimated(&ask.prompt);
         match self.hold(cost, now) {
-            Ok(holds) => Ok(Pass { limiter: self, cost, holds }),
+            Ok(holds) => {
+                let scopes = self.scopes.iter().flatten();
+                let cap = Cap::new(scopes.map(|s| (&s.pace, &s.limits)), cost.output);
+                let cap = cap.filter(|_| ask.prompt.stream);
+                Ok(Pass { limiter: self, cost, holds, cap })
+            }
             Err(Refused::Crowded) => Err(self.refuse(ask, SOON, now)),
             Err(Refused::Spent(wait)) => {
                 Err(Refusal::throttled(Wait::new(wait, ask.id.0.0)).telling(self.told(now)))
@@ -142,6 +148,8 @@ pub(super) struct Pass {
     limiter: Limiter,
     cost: Cost,
     holds: [Option<Hold>; SCOPES],
+    /// What a stream must not go beyond.
+    pub(super) cap: Option<Cap>,
 }
 
 impl Pass {
@@ -157,15 +165,6 @@ impl Pass {
         for hold in self.holds.into_iter().flatten() {
             hold.reservation.settle(spent, now);
         }
-    }
-
-    /// How many output tokens the answer may have in all before it goes beyond a limit: those
-    /// reserved for it, and what every limit on output has left. None where none limits it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a hard cap on streams asks for"))]
-    pub(super) fn output_left(&self, now: Now) -> Option<u64> {
-        let Standings { output, tokens, .. } = self.limiter.standings(now);
-        let tightest = output.into_iter().chain(tokens).reduce(Standing::tighter)?;
-        Some(tightest.remaining.saturating_add(self.cost.output.into()))
     }
 
     pub(super) fn told(&self, now: Now) -> Option<Told> {

@@ -1,12 +1,14 @@
 //! One exchange's journey, as one tower layer around any inference service.
 
 mod settings;
+mod coding;
 mod inspect;
 mod assess;
 mod enforce;
 mod throttle;
 mod budget;
 mod limit;
+mod cap;
 mod challenge;
 mod observe;
 mod socket;
@@ -30,6 +32,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Challenges;
 pub use self::challenge::{BaseUrl, NotABaseUrl, Settings as ChallengeSettings, solve_puzzles};
+pub use self::coding::Coding;
 use self::inspect::Inspected;
 pub use self::observe::Observed;
 use self::observe::Watch;
@@ -184,7 +187,7 @@ where
 
     // inspect
     let Inspected { prompt, body, end_user, took, waited } =
-        inspect::inspect(room, &mut head, body, desk.reader).await?;
+        inspect::inspect(room, (&mut head, body), desk.reader, &identity.caller.tenant).await?;
     identity.caller.end_user = identity.caller.end_user.or(end_user);
 
     // assess

@@ -1,24 +1,30 @@
 //! What was given away: the answer, watched on its way out, and learnt from however it ends.
 
+mod body;
 mod reading;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use http_body::Body;
 
+pub use self::body::Observed;
 use self::reading::Reading;
 use super::Shared;
 use super::limit::Pass;
 use super::refusal::Refusal;
-use crate::dialect::{Api, Dialect, Framing};
+use crate::dialect::{Api, Dialect, Framing, Reason};
 use crate::signal::{Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
+
+/// How a stream ends before its end: how much of its last chunk passes, and what is said then.
+#[derive(Debug)]
+struct LastWords {
+    keep: usize,
+    frame: Option<Bytes>,
+}
 
 /// One exchange from its verdict to its end. Whatever happens to it, it is reported once: at the
 /// latest when it is dropped, which is how a caller who leaves shows.
@@ -50,7 +56,7 @@ impl Watch {
             shared,
             exchange,
             reported: false,
-            reading: Reading::Nothing,
+            reading: Reading::default(),
             passed: 0,
             received: 0,
             expected: None,
@@ -99,12 +105,12 @@ impl Watch {
     {
         self.exchange.status = answer.status().as_u16();
         self.expected = answer.body().size_hint().exact();
-        let most = self.shared.settings.load().max_answer;
+        let settings = self.shared.settings.load_full();
         let (head, body) = answer.into_parts();
         self.guarded(|watch| {
             let prompt = &watch.exchange.ask.prompt;
             let keyring = &watch.shared.keyring;
-            watch.reading = Reading::start(reader, &head, most, || {
+            watch.reading = Reading::start(reader, &head, &settings, || {
                 crate::signal::Answer::new(prompt, keyring.clone())
                     .with_rates(watch.shared.engine.rates())
             })?;
@@ -113,7 +119,7 @@ impl Watch {
         if body.is_end_stream() {
             self.report(Ending::Complete);
         }
-        Response::from_parts(head, Observed { inner: body, watch: self })
+        Response::from_parts(head, Observed::new(body, self))
     }
 
     /// The answer is a switch of protocols: it has only begun.
@@ -140,13 +146,57 @@ impl Watch {
         self.report(ending);
     }
 
-    /// Reads a chunk that is about to be passed on.
-    fn passing(&mut self, chunk: &[u8]) {
+    /// Reads a chunk that is about to be passed on, and says how to end a stream that has reached
+    /// its cap.
+    fn passing(&mut self, chunk: &[u8], ended: bool) -> Option<LastWords> {
         let began = self.shared.clock.elapsed_nanos();
         self.passed += chunk.len() as u64;
-        self.guarded(|watch| watch.reading.take(chunk));
+        let mut last = None;
+        self.guarded(|watch| {
+            watch.reading.take(chunk)?;
+            last = watch.overrun(chunk.len(), began).filter(|_| !ended);
+            Ok(())
+        });
+        if let Some(last) = &last {
+            self.passed -= (chunk.len() - last.keep) as u64;
+        }
         let spent = self.shared.clock.elapsed_nanos().saturating_sub(began);
         self.shared.telemetry.metrics.overhead(Stage::Stream, spent);
+        last
+    }
+
+    /// How to end a stream that has given away more than there was, once it stands between two
+    /// events. None: it may go on, for now.
+    fn overrun(&mut self, chunk: usize, now: u64) -> Option<LastWords> {
+        let cap = self.pass.as_mut()?.cap.as_mut()?;
+        let output = self.reading.streamed()?;
+        if self.reading.saw_last() || !cap.is_reached(output, (now, self.shared.clock.now())) {
+            return None;
+        }
+        match self.reading.since_event() {
+            Some(since) if since > chunk => None,
+            Some(since) => Some(self.last_words(chunk - since, &Refusal::overrun())),
+            None => Some(LastWords { keep: chunk, frame: None }),
+        }
+    }
+
+    /// What a stream still says that its endpoint has broken off. Only between two events: half an
+    /// event must not be taken for a whole one.
+    fn broken_off(&mut self) -> Option<LastWords> {
+        let mut last = None;
+        self.guarded(|watch| {
+            let stands = watch.reading.since_event() == Some(0) && !watch.reading.saw_last();
+            last = stands.then(|| watch.last_words(0, &Reason::UpstreamFailed.into()));
+            Ok(())
+        });
+        last
+    }
+
+    fn last_words(&self, keep: usize, refusal: &Refusal) -> LastWords {
+        let reference = self.exchange.ask.id.to_string();
+        // Nothing fits into an answer that has said how long it is.
+        let frame = self.reading.last_words(refusal, &reference);
+        LastWords { keep, frame: frame.filter(|_| self.expected.is_none()) }
     }
 
     /// Whether all of the answer has been passed on, though its body may not have said so: servers
@@ -164,7 +214,7 @@ impl Watch {
             Ok(Err(reading::Unreadable)) => FailOpen::UnreadableAnswer,
             Err(_) => FailOpen::Panic,
         };
-        self.reading = Reading::Nothing;
+        self.reading = Reading::default();
         self.shared.telemetry.metrics.fail_open(why);
     }
 
@@ -198,53 +248,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let ending = if self.is_whole() { Ending::Complete } else { Ending::Cancelled };
         self.report(ending);
-    }
-}
-
-pin_project! {
-    /// An answer's body: every frame passes at once and as it is, read in passing.
-    ///
-    /// An error of the inner body is passed on, never turned into an end: a clean end would be
-    /// taken for the whole answer.
-    #[derive(Debug)]
-    pub struct Observed<R> {
-        #[pin]
-        inner: R,
-        watch: Watch,
-    }
-}
-
-impl<R: Body<Data = Bytes>> Body for Observed<R> {
-    type Data = Bytes;
-    type Error = R::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let Some(chunk) = frame.data_ref() {
-                    this.watch.passing(chunk);
-                }
-                if this.inner.is_end_stream() {
-                    this.watch.report(Ending::Complete);
-                }
-            }
-            Some(Err(_)) => this.watch.report(Ending::Truncated),
-            None => this.watch.report(Ending::Complete),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

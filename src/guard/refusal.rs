@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
 use super::UpstreamError;
+use super::coding::Coding;
 use super::limit::Told;
 use super::throttle::Wait;
 use crate::dialect::json::Ambiguity;
-use crate::dialect::{Dialect, Link, Malformed, Reason, Wording};
+use crate::dialect::{Dialect, Framing, Link, Malformed, Reason, Wording};
 use crate::identity::Unidentified;
 use crate::policy::Action;
 use crate::time::Timestamp;
@@ -52,9 +53,32 @@ impl Refusal {
         Self { detail: Some(ambiguity.to_string()), ..Self::from(Reason::Ambiguous) }
     }
 
+    /// The body is coded in a way that is not read; `codings` are.
+    pub(super) fn unsupported(codings: &[Coding]) -> Self {
+        let names: Vec<_> = codings.iter().map(|coding| coding.name()).collect();
+        let read = match names.as_slice() {
+            [] => String::new(),
+            names => format!(", or once with one of: {}", names.join(", ")),
+        };
+        let detail = Some(format!("Send the request body without a content encoding{read}."));
+        Self { detail, ..Self::from(Reason::UnsupportedEncoding) }
+    }
+
+    /// The body comes to more than it may, once it is decoded.
+    pub(super) fn bomb() -> Self {
+        let detail = Some("The decoded request body is too large.".to_owned());
+        Self { detail, ..Self::from(Reason::TooLarge) }
+    }
+
     pub(super) fn throttled(wait: Wait) -> Self {
         let action = Some(Action::Throttle);
         Self { wait: Some(wait), action, ..Self::from(Reason::Throttled) }
+    }
+
+    /// A stream has used up what its account had left.
+    pub(super) fn overrun() -> Self {
+        let detail = "The output tokens of this account are used up: the answer was cut short.";
+        Self { detail: Some(detail.to_owned()), ..Self::from(Reason::Throttled) }
     }
 
     pub(super) fn dropped() -> Self {
@@ -82,19 +106,8 @@ impl Refusal {
         now: Option<Timestamp>,
     ) -> Response<Full<Bytes>> {
         let message = self.message(reference);
-        let expires_at = |at: &Timestamp| at.as_millis() / 1000;
-        let link = self.link.as_ref();
-        let link = link.map(|(url, at)| Link { url, expires_at: expires_at(at) });
+        let worded = dialect.refuse(&self.wording(&message, reference));
         let status = self.status();
-        let reason = self.reason;
-        let worded = dialect.refuse(&Wording {
-            status: status.as_u16(),
-            reason,
-            message: &message,
-            reference,
-            link,
-            retry_after: self.wait.map(|wait| wait.seconds),
-        });
         let mut response = Response::new(Full::new(worded.body));
         *response.status_mut() = status;
         response.headers_mut().extend(worded.headers);
@@ -106,6 +119,25 @@ impl Refusal {
             response.headers_mut().insert(DATE, date);
         }
         response
+    }
+
+    /// The last frame of a running stream.
+    pub(super) fn frame(&self, dialect: &dyn Dialect, framing: Framing, reference: &str) -> Bytes {
+        let message = self.message(reference);
+        dialect.break_framed(framing, &self.wording(&message, reference))
+    }
+
+    fn wording<'a>(&'a self, message: &'a str, reference: &'a str) -> Wording<'a> {
+        let link = self.link.as_ref();
+        let link = link.map(|(url, at)| Link { url, expires_at: at.as_millis() / 1000 });
+        Wording {
+            status: self.status().as_u16(),
+            reason: self.reason,
+            message,
+            reference,
+            link,
+            retry_after: self.wait.map(|wait| wait.seconds),
+        }
     }
 
     /// Adds what every client understands alike, whatever its dialect.

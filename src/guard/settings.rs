@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::challenge;
+use super::coding::Coding;
 use crate::engine::Verdict;
 
 /// Sizes are bytes, times what their names say.
@@ -14,6 +15,12 @@ use crate::engine::Verdict;
 pub struct Settings {
     /// The largest body read on an inspected route; a larger one is refused with 413.
     pub max_body: usize,
+    /// Codings of request bodies that are decoded, to a copy no larger than `max_body`, and read.
+    /// Name those the endpoint decodes too: others are refused with 415.
+    pub codings: Vec<Coding>,
+    /// Bytes that may come of one coded byte, in requests and answers, beyond the first MiB.
+    #[schemars(range(min = 1))]
+    pub max_ratio: u32,
     /// Request bodies held at once by the whole process; beyond it, requests are refused with 503.
     /// Taken when the guard is made: a reload does not change it.
     pub max_buffered: usize,
@@ -24,8 +31,8 @@ pub struct Settings {
     pub scoring_deadline_ms: u32,
     /// The largest unstreamed answer that is read; a larger one passes unread.
     pub max_answer: usize,
-    /// Asks the endpoint for uncoded answers on inspected routes. Without it, a compressed answer
-    /// passes unread and its tokens are not known.
+    /// Asks the endpoint for uncoded answers on inspected routes. Coded ones are decoded to be read;
+    /// that costs time and a window of up to 16 MiB each, and no event can be added to them.
     pub narrow_accept_encoding: bool,
     pub challenge: challenge::Settings,
     /// Goes wrong on purpose. Only code can set it.
@@ -39,6 +46,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_body: 32 << 20,
+            codings: vec![Coding::Gzip, Coding::Br, Coding::Zstd],
+            max_ratio: 100,
             max_buffered: 512 << 20,
             body_seconds: 30,
             body_bytes_per_second: 64 << 10,

@@ -34,6 +34,15 @@ pub struct Limits {
     pub per_day: Quotas,
     /// From the first of a month to the next, in UTC.
     pub per_month: Quotas,
+    /// Stop a stream that goes beyond the output tokens its account has left. Without it the stream
+    /// runs on, and later requests wait for what it has overdrawn.
+    #[serde(skip_serializing_if = "is_false")]
+    pub cut_streams: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes by reference")]
+fn is_false(set: &bool) -> bool {
+    !set
 }
 
 /// A rate in tokens and how many of them may be taken at once.
@@ -132,6 +141,14 @@ impl Period {
 }
 
 impl Limits {
+    /// Whether output counts against anything.
+    pub fn any_on_output(&self) -> bool {
+        [Measure::Output, Measure::Tokens].into_iter().any(|measure| {
+            let limited = |period| self.quotas(period).of(measure).is_some();
+            self.rate(measure).is_some() || Period::ALL.into_iter().any(limited)
+        })
+    }
+
     pub fn rate(&self, measure: Measure) -> Option<Rate> {
         match measure {
             Measure::Requests => self.requests.map(Rate::from),

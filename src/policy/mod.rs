@@ -83,6 +83,18 @@ impl Mode {
     }
 }
 
+/// What becomes of a request body that two readers could read differently, or nobody here can.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bodies {
+    /// It is refused: what is judged is what the model sees.
+    #[default]
+    Strict,
+    /// It passes, and is counted. Whoever knows that can hide a prompt from every signal, and have
+    /// its tokens estimated as none.
+    Lenient,
+}
+
 /// One tenant's effective policy: defaults with the tenant's own settings laid over them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Policy {
@@ -99,6 +111,7 @@ pub struct Policy {
     pub total_limits: Limits,
     pub announce: Announce,
     pub unknown_usage: UnknownUsage,
+    pub bodies: Bodies,
     /// Factors on signals' weights, by signal name.
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,

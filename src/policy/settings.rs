@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Ladder, Limits, Mode, Pace, Policies, Policy};
+use super::{Action, Bodies, Ladder, Limits, Mode, Pace, Policies, Policy};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
@@ -45,6 +45,7 @@ struct Row {
     total_limits: Option<Limits>,
     announce: Option<Announce>,
     unknown_usage: Option<UnknownUsage>,
+    bodies: Option<Bodies>,
     #[serde(default)]
     weights: BTreeMap<String, f32>,
     #[serde(default)]
@@ -67,6 +68,7 @@ pub struct TenantSettings {
     pub total_limits: Option<Limits>,
     pub announce: Option<Announce>,
     pub unknown_usage: Option<UnknownUsage>,
+    pub bodies: Option<Bodies>,
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,
     pub allow: Vec<Allow>,
@@ -152,6 +154,7 @@ regrouped!(
     ladder,
     throttle,
     limits,
+    bodies,
     total_limits,
     announce,
     unknown_usage,
@@ -189,6 +192,7 @@ impl Policy {
             total_limits: Limits::default(),
             announce: Announce::default(),
             unknown_usage: UnknownUsage::default(),
+            bodies: Bodies::default(),
             weights: BTreeMap::new(),
             groups: Vec::new(),
             allow: Vec::new(),
@@ -217,6 +221,7 @@ impl TenantSettings {
             total_limits: self.total_limits.unwrap_or(base.total_limits),
             announce: self.announce.unwrap_or(base.announce),
             unknown_usage: self.unknown_usage.unwrap_or(base.unknown_usage),
+            bodies: self.bodies.unwrap_or(base.bodies),
             weights: laid_over(&self.weights, &base.weights),
             groups: self.groups.iter().chain(&base.groups).cloned().collect(),
             allow: self.allow.iter().chain(&base.allow).cloned().collect(),

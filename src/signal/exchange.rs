@@ -167,6 +167,8 @@ pub enum Ending {
     Complete,
     /// The endpoint broke off.
     Truncated,
+    /// Stillguard stopped it at a limit.
+    Cut,
     /// The caller left.
     Cancelled,
     /// Stillguard refused it.

@@ -32,7 +32,7 @@ pub struct Metrics {
     signals: [Counter; COUNT],
     refusals: Family<ByReason, Counter>,
     ambiguous: Family<ByReason, Counter>,
-    fail_open: [Counter; 3],
+    fail_open: [Counter; 4],
     overhead: [Histogram; 3],
     exchanges: Family<ByEnding, Counter>,
     tokens: Family<ByTokens, Counter>,
@@ -63,6 +63,8 @@ pub enum FailOpen {
     Deadline,
     /// The answer could not be read: served, but not learned from.
     UnreadableAnswer,
+    /// The body was not read, or may mean something else to the endpoint.
+    UnvettedBody,
 }
 
 /// The decision log's own account of itself. Clones count into the same series.
@@ -96,17 +98,18 @@ impl Metrics {
         self.refusals.get_or_create(&ByReason::from(reason)).inc();
     }
 
-    /// A body refused for having two meanings, by label.
+    /// A body that has two meanings, by label.
     pub fn ambiguous(&self, label: &'static str) {
         self.ambiguous.get_or_create(&ByReason { reason: label }).inc();
     }
 
     pub fn fail_open(&self, why: FailOpen) {
-        let [panic, deadline, unreadable] = &self.fail_open;
+        let [panic, deadline, unreadable, unvetted] = &self.fail_open;
         let counter = match why {
             FailOpen::Panic => panic,
             FailOpen::Deadline => deadline,
             FailOpen::UnreadableAnswer => unreadable,
+            FailOpen::UnvettedBody => unvetted,
         };
         counter.inc();
     }
@@ -216,7 +219,7 @@ impl Default for Metrics {
             asks: add(into, "asks", "Requests judged"),
             signals: signals(into),
             refusals: add(into, "refusals", "Requests refused"),
-            ambiguous: add(into, "ambiguous_body", "Bodies refused for having two meanings"),
+            ambiguous: add(into, "ambiguous_body", "Bodies that have two meanings"),
             fail_open: fail_open(into),
             overhead: overhead(into),
             exchanges: add(into, "exchanges", "Exchanges ended"),
@@ -251,10 +254,10 @@ fn signals(registry: &mut Registry) -> [Counter; COUNT] {
     CATALOGUE.each_ref().map(|spec| family.get_or_create_owned(&BySignal { signal: spec.name }))
 }
 
-fn fail_open(registry: &mut Registry) -> [Counter; 3] {
-    let help = "Exchanges that went on unjudged or unlearned";
+fn fail_open(registry: &mut Registry) -> [Counter; 4] {
+    let help = "Exchanges that went on unread, unjudged or unlearned";
     let family: Family<ByReason, Counter> = add(registry, "fail_open", help);
-    [FailOpen::Panic, FailOpen::Deadline, FailOpen::UnreadableAnswer]
+    [FailOpen::Panic, FailOpen::Deadline, FailOpen::UnreadableAnswer, FailOpen::UnvettedBody]
         .map(|why| family.get_or_create_owned(&ByReason::from(why)))
 }
 

@@ -3,8 +3,10 @@
 mod scene;
 mod wire;
 
+mod bodies;
 mod bytes;
 mod challenges;
+mod cuts;
 mod endings;
 mod failures;
 mod hangups;

@@ -3,9 +3,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::HeaderMap;
 use http_body::Frame;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
+use super::body::{decoded, is_plain_too};
+use super::head::is_json;
 use super::*;
+use crate::dialect::Reason;
+use crate::guard::coding::Coding;
+use crate::guard::coding::tests::encoded;
+use crate::guard::settings::Settings;
 
 /// Sends a chunk after each pause, then ends, fails or never does either.
 struct Slow {
@@ -126,14 +135,58 @@ fn only_json_in_utf8_is_read() {
 
 #[test]
 fn the_head_alone_refuses_what_can_not_be_read() {
-    let settings = Settings::default();
-    let check = |pairs: &[_]| reason(check(&headers(pairs), &settings));
-    assert_eq!(check(&[("content-type", "text/plain")]), Some(Reason::Malformed));
-    assert_eq!(check(&[("content-encoding", "gzip")]), Some(Reason::UnsupportedEncoding));
-    assert_eq!(check(&[("content-length", "10737418240")]), Some(Reason::TooLarge));
-    assert_eq!(check(&[("content-length", "33554432"), ("content-encoding", "identity")]), None);
-    let twice = [("content-encoding", "identity"), ("content-encoding", "br")];
-    assert_eq!(check(&twice), Some(Reason::UnsupportedEncoding));
+    let settings = Settings { codings: vec![Coding::Gzip, Coding::Zstd], ..Settings::default() };
+    let fits = |pairs: &[_]| reason(fits(&headers(pairs), &settings));
+    assert_eq!(fits(&[("content-length", "10737418240")]), Some(Reason::TooLarge));
+    assert_eq!(fits(&[("content-length", "33554432")]), None);
+    let form = |pairs: &[_]| form(&headers(pairs), &settings).map_err(|refusal| refusal.reason);
+    assert_eq!(form(&[("content-type", "text/plain")]), Err(Reason::Malformed));
+    assert_eq!(form(&[("content-encoding", "identity")]), Ok(None));
+    assert_eq!(form(&[("content-encoding", "gzip")]), Ok(Some(Coding::Gzip)));
+    for odd in ["br", "deflate", "gzip, zstd", "lzma"] {
+        assert_eq!(form(&[("content-encoding", odd)]), Err(Reason::UnsupportedEncoding), "{odd}");
+    }
+    let twice = [("content-encoding", "gzip"), ("content-encoding", "gzip")];
+    assert_eq!(form(&twice), Err(Reason::UnsupportedEncoding));
+}
+
+#[test]
+fn a_coded_body_comes_to_no_more_than_a_plain_one_may_and_counts_like_one() {
+    let settings = Settings { max_body: 4 << 20, ..Settings::default() };
+    let verse = b"A verse, and another one. ".repeat(100 << 10);
+    for coding in settings.codings.clone() {
+        let bodies = [&verse[..4000], &verse[..600 << 10], &vec![0; 40 << 20]];
+        let [small, large, bomb] = bodies.map(|plain| encoded(coding, plain, usize::MAX));
+        let buffers = budget(512);
+        let body = decoded(coding, &small, &settings, &buffers).unwrap();
+        assert_eq!((&body[..], buffers.available_permits()), (&verse[..4000], 508));
+        drop(body);
+        let reason = |coded: &[u8]| reason(decoded(coding, coded, &settings, &buffers));
+        assert_eq!(reason(&large), Some(Reason::Overloaded));
+        assert_eq!(reason(&small[..small.len() - 1]), Some(Reason::Malformed));
+        assert_eq!(buffers.available_permits(), 512, "all of it is given back");
+        let settings = Settings { max_body: 3000, ..settings.clone() };
+        assert_eq!(
+            super::tests::reason(decoded(coding, &small, &settings, &buffers)),
+            Some(Reason::TooLarge)
+        );
+        let buffers = budget(1 << 20);
+        let refused = decoded(coding, &bomb, &Settings::default(), &buffers);
+        assert_eq!(super::tests::reason(refused), Some(Reason::TooLarge), "{coding:?}");
+    }
+}
+
+#[test]
+fn coded_bytes_that_a_careless_reader_takes_for_json_are_refused() {
+    for plain in ["{}", " \r\n\t{", "\u{feff}{"] {
+        assert!(is_plain_too(plain.as_bytes()), "{plain}");
+        let read = decoded(Coding::Br, plain.as_bytes(), &Settings::default(), &budget(8));
+        assert_eq!(reason(read), Some(Reason::Ambiguous));
+    }
+    for wide in ["{".encode_utf16().next().unwrap().to_le_bytes(), [0, b'{']] {
+        assert!(is_plain_too(&wide));
+    }
+    assert!(!is_plain_too(b"\x1f\x8b{") && !is_plain_too(b""));
 }
 
 #[test]

@@ -138,19 +138,25 @@ fn a_reload_neither_refills_nor_forgets_what_is_shared() {
 }
 
 #[test]
-fn output_left_is_what_was_reserved_and_what_every_limit_has_left() {
-    let limits = json!({ "per_day": { "tokens": 5000 } });
-    let total = json!({ "output_tokens": { "tokens_per_minute": 60, "burst": 1500 } });
+fn a_stream_that_is_cut_may_take_what_every_cutting_scope_has_left() {
+    let limits = json!({ "per_day": { "tokens": 5000 }, "cut_streams": true });
+    let total = json!({
+        "output_tokens": { "tokens_per_minute": 60, "burst": 1500 }, "cut_streams": true,
+    });
     let engine = engine(json!({ "limits": limits, "total_limits": total }));
     let mut chat = ask(1, 100);
     chat.prompt.api = Api::OpenaiChat;
+    chat.prompt.stream = true;
     let pace = Arc::default();
-    let pass = admit(&engine, &chat, &pace).unwrap();
-    assert_eq!(pass.output_left(NOW), Some(1500), "1024 reserved, 476 left in all");
-    assert_eq!(pass.output_left((NOW.0 + 60_000_000_000, NOW.1)), Some(1560));
-    let unlimited =
-        super::Limiter { scopes: [const { None }; SCOPES], ..limiter(&engine, &chat, &pace) };
-    assert_eq!(unlimited.admit(&chat, NOW).unwrap().output_left(NOW), None);
+    let mut pass = admit(&engine, &chat, &pace).unwrap();
+    let cap = pass.cap.as_mut().unwrap();
+    assert!(!cap.is_reached(1488, NOW), "1024 reserved, 476 left in all, taken by 256, 64 and 16");
+    assert!(cap.is_reached(1500, NOW));
+    assert!(cap.is_reached(1, NOW), "once it was, it stays so");
+    drop(pass);
+    assert_eq!(used(&shared(&engine, None)), [0; 4]);
+    chat.prompt.stream = false;
+    assert!(admit(&engine, &chat, &pace).unwrap().cap.is_none(), "what comes whole is not cut");
 }
 
 /// What tasks hold or have spent, counted by themselves.

@@ -1,93 +1,174 @@
 //! Reading an answer without touching it.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 
+use super::super::coding::{Coding, Decoder, Undecodable};
+use super::super::refusal::Refusal;
+use super::super::settings::Settings;
 use crate::dialect::{Dialect, Frames, Framing};
 use crate::signal::{Answer, Completion};
 
 /// How an answer is read.
 #[derive(Debug, Default)]
-pub(super) enum Reading {
+pub(super) struct Reading {
+    /// What decodes a copy of it first.
+    decoder: Option<Decoder>,
+    form: Form,
+}
+
+#[derive(Debug, Default)]
+enum Form {
     /// Not at all: it passes unread.
     #[default]
     Nothing,
     /// Event by event. Holds no more than one unfinished event.
-    Events { dialect: &'static dyn Dialect, frames: Frames, answer: Answer, last: bool },
+    Events(Events),
     /// At its end, from a copy of at most `most` bytes.
     Whole { dialect: &'static dyn Dialect, copy: BytesMut, answer: Answer, most: usize },
+}
+
+#[derive(Debug)]
+struct Events {
+    dialect: &'static dyn Dialect,
+    frames: Frames,
+    answer: Answer,
+    /// An event has come, and the last one.
+    begun: bool,
+    last: bool,
 }
 
 /// The answer can't be read, or no longer.
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
+impl From<Undecodable> for Unreadable {
+    fn from(_: Undecodable) -> Self {
+        Self
+    }
+}
+
 impl Reading {
     /// Chooses by the answer's head. Errors of the endpoint hold nothing worth reading.
     pub(super) fn start(
         reader: Option<(&'static dyn Dialect, Framing)>,
         head: &Parts,
-        most: usize,
+        settings: &Settings,
         answer: impl FnOnce() -> Answer,
     ) -> Result<Self, Unreadable> {
         let Some((dialect, framing)) = reader.filter(|_| head.status.is_success()) else {
-            return Ok(Self::Nothing);
+            return Ok(Self::default());
         };
-        let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
-        if !codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(Unreadable);
-        }
+        let coding = Coding::of(head.headers.get_all(CONTENT_ENCODING)).map_err(|_| Unreadable)?;
+        let decoder = coding.map(|coding| Decoder::chained(coding, settings.max_ratio));
         let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.unwrap_or_default();
-        if let Some(frames) = Frames::of(framing, kind) {
-            return Ok(Self::Events { dialect, frames, answer: answer(), last: false });
-        }
-        let media = kind.split(';').next().unwrap_or_default().trim();
-        if media.eq_ignore_ascii_case("application/json") {
-            Ok(Self::Whole { dialect, copy: BytesMut::new(), answer: answer(), most })
+        let form = if let Some(frames) = Frames::of(framing, kind) {
+            let (begun, last) = (false, false);
+            Form::Events(Events { dialect, frames, answer: answer(), begun, last })
         } else {
-            Err(Unreadable)
-        }
+            let media = kind.split(';').next().unwrap_or_default().trim();
+            if !media.eq_ignore_ascii_case("application/json") {
+                return Err(Unreadable);
+            }
+            let (copy, most) = (BytesMut::new(), settings.max_answer);
+            Form::Whole { dialect, copy, answer: answer(), most }
+        };
+        Ok(Self { decoder, form })
     }
 
-    /// Takes in the next chunk. An event that can't be read is passed over: its neighbours may
-    /// still say how many tokens there were.
+    /// Takes in the next chunk.
     pub(super) fn take(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
-        match self {
-            Self::Nothing => {}
-            Self::Events { dialect, frames, answer, last } => frames.push(chunk, |event| {
-                if let Ok(delta) = dialect.read_event(event) {
-                    *last |= delta.last;
-                    answer.take(&delta);
-                }
-            }),
-            Self::Whole { copy, most, .. } => {
-                if copy.len() + chunk.len() > *most {
-                    return Err(Unreadable);
-                }
-                copy.extend_from_slice(chunk);
-            }
+        match &mut self.decoder {
+            Some(decoder) => decoder.feed(chunk, |plain| self.form.take(plain)),
+            None => self.form.take(chunk),
         }
-        Ok(())
     }
 
     /// Whether a stream's last event has been read.
     pub(super) fn saw_last(&self) -> bool {
-        matches!(self, Self::Events { last: true, .. })
+        matches!(&self.form, Form::Events(events) if events.last)
+    }
+
+    /// Output tokens that a stream has given away so far.
+    pub(super) fn streamed(&self) -> Option<u32> {
+        let Form::Events(events) = &self.form else { return None };
+        Some(events.answer.counted())
+    }
+
+    /// Where the stream stands between two events, after at least one: bytes back from here. A coded
+    /// stream has no such place, for nothing plain can be put into it.
+    pub(super) fn since_event(&self) -> Option<usize> {
+        let Form::Events(events) = &self.form else { return None };
+        events.frames.pending().filter(|_| events.begun && self.decoder.is_none())
+    }
+
+    /// The frame that ends a stream with an error.
+    pub(super) fn last_words(&self, refusal: &Refusal, reference: &str) -> Option<Bytes> {
+        let Form::Events(events) = &self.form else { return None };
+        Some(refusal.frame(events.dialect, events.frames.framing(), reference))
     }
 
     /// What the answer gave away. A stream cut short tells what it can; half a JSON text, nothing.
     pub(super) fn finish(self, whole: bool) -> Result<Completion, Unreadable> {
-        match self {
-            Self::Nothing => Ok(Completion::default()),
-            Self::Events { answer, .. } => Ok(answer.finish()),
-            Self::Whole { .. } if !whole => Ok(Completion::default()),
-            Self::Whole { dialect, copy, mut answer, .. } => {
+        match self.form {
+            Form::Nothing => Ok(Completion::default()),
+            Form::Events(mut events) => {
+                if whole {
+                    events.finish();
+                }
+                Ok(events.answer.finish())
+            }
+            Form::Whole { .. } if !whole => Ok(Completion::default()),
+            Form::Whole { dialect, copy, mut answer, .. } => {
                 let delta = dialect.read_answer(&copy).map_err(|_| Unreadable)?;
                 answer.take(&delta);
                 Ok(answer.finish())
             }
         }
     }
+}
+
+impl Form {
+    fn take(&mut self, plain: &[u8]) -> Result<(), Unreadable> {
+        match self {
+            Self::Nothing => {}
+            Self::Events(events) => events.take(plain),
+            Self::Whole { copy, most, .. } => {
+                if copy.len() + plain.len() > *most {
+                    return Err(Unreadable);
+                }
+                copy.extend_from_slice(plain);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Events {
+    fn take(&mut self, plain: &[u8]) {
+        let Self { dialect, frames, answer, begun, last } = self;
+        frames.push(plain, |event| *last |= read(*dialect, answer, begun, event));
+    }
+
+    /// Reads what the last line of a stream has left open.
+    fn finish(&mut self) {
+        let Self { dialect, frames, answer, begun, last } = self;
+        frames.finish(|event| *last |= read(*dialect, answer, begun, event));
+    }
+}
+
+/// An event that can't be read is passed over: its neighbours may still say how many tokens there
+/// were. True for the last one.
+fn read(
+    dialect: &dyn Dialect,
+    answer: &mut Answer,
+    begun: &mut bool,
+    event: crate::dialect::sse::Event<'_>,
+) -> bool {
+    *begun = true;
+    let Ok(delta) = dialect.read_event(event) else { return false };
+    answer.take(&delta);
+    delta.last
 }

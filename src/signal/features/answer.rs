@@ -122,7 +122,7 @@ impl Answer {
     }
 
     /// Output tokens that have passed: what was told, and what came after.
-    fn counted(&self) -> u32 {
+    pub fn counted(&self) -> u32 {
         let told = self.completion.usage.output.unwrap_or_default();
         let after = self.rates.count(&self.model, self.emitted.since(self.told));
         // What is told before anything was said is a placeholder.

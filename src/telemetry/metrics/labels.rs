@@ -43,6 +43,7 @@ impl ByEnding {
         let ending = match ending {
             Ending::Complete => "complete",
             Ending::Truncated => "truncated",
+            Ending::Cut => "cut",
             Ending::Cancelled => "cancelled",
             Ending::Refused => "refused",
             Ending::Failed => "failed",
@@ -85,6 +86,7 @@ impl From<FailOpen> for ByReason {
             FailOpen::Panic => "panic",
             FailOpen::Deadline => "deadline",
             FailOpen::UnreadableAnswer => "unreadable-answer",
+            FailOpen::UnvettedBody => "unvetted-body",
         };
         Self { reason }
     }

@@ -69,7 +69,10 @@ async fn a_cut_stream_stays_cut_and_is_still_learned_from() {
     scene.plan(Plan::Answer(stream([chunk(FIRST), Step::Fail])));
     let mut body = scene.call(chat("k")).await.into_body();
     assert!(body.frame().await.unwrap().is_ok());
-    assert!(body.frame().await.unwrap().is_err());
+    let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(last.starts_with(b"data: {\"error\":"), "{last:?}");
+    assert!(body.frame().await.unwrap().is_err(), "never a clean end");
+    assert!(body.frame().await.is_none());
     let end = scene.last_end();
     assert_eq!(end["ending"], "truncated");
     assert_eq!(end["completion"]["bytes"], FIRST.len());
@@ -135,18 +138,20 @@ async fn an_endpoint_that_gives_no_answer_is_a_failure_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_coded_or_outsized_answer_passes_unread_and_is_counted() {
+async fn an_outsized_or_undecodable_answer_passes_unread_and_is_counted() {
     let scene = Scene::with(|_| {}, |guard| guard.max_answer = 10);
-    let mut coded = answer("\u{1f}\u{8b}");
-    coded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
-    scene.plan(Plan::Answer(coded));
-    assert_eq!(scene.ask(chat("k")).await.0, 200);
-    assert_eq!(scene.last_end()["completion"]["source"], "unknown");
+    for coding in ["gzip", "lzma", "gzip, br"] {
+        let mut coded = answer("\u{1f}\u{8b}");
+        coded.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        scene.plan(Plan::Answer(coded));
+        assert_eq!(scene.ask(chat("k")).await.0, 200);
+        assert_eq!(scene.last_end()["completion"]["source"], "unknown");
+    }
     assert_eq!(scene.ask(chat("k")).await.2, CHAT_ANSWER);
     let end = scene.last_end();
     assert_eq!(end["completion"]["source"], "unknown");
     assert_eq!(end["completion"]["bytes"], CHAT_ANSWER.len());
-    assert_eq!(scene.count("stillguard_fail_open_total{reason=\"unreadable-answer\"}"), 2);
+    assert_eq!(scene.count("stillguard_fail_open_total{reason=\"unreadable-answer\"}"), 4);
 }
 
 #[tokio::test(start_paused = true)]

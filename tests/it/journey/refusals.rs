@@ -61,7 +61,10 @@ async fn a_body_that_can_not_be_read_is_refused_in_the_callers_dialect() {
         let key = [("x-api-key", "k")];
         refuse(&scene, post(path, &key, "{"), 400).await;
         refuse(&scene, post(path, &key, r#"{"model":"a","model":"b","messages":[]}"#), 400).await;
-        refuse(&scene, post(path, &[key[0], ("content-encoding", "gzip")], "{}"), 415).await;
+        for (coding, status) in [("lzma", 415), ("gzip, br", 415), ("gzip", 400)] {
+            let coded = post(path, &[key[0], ("content-encoding", coding)], "{}");
+            refuse(&scene, coded, status).await;
+        }
         refuse(&scene, post(path, &[key[0], ("authorization", "Bearer q")], MESSAGES), 400).await;
         let mut form = post(path, &key, "a=1");
         form.headers_mut().insert("content-type", "text/plain".parse().unwrap());

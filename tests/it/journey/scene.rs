@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use compression_codecs::brotli::params::EncoderParams;
+use compression_codecs::core::Level;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use compression_codecs::{BrotliEncoder, EncodeV2, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -43,6 +47,11 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self { steps: steps.into_iter().collect(), length: None }
+    }
+
+    /// A body that says it has `length` bytes.
+    pub(crate) fn of_length(length: u64, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { length: Some(length), ..Self::new(steps) }
     }
 
     /// One chunk of declared length.
@@ -289,6 +298,38 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Request<
     }
     let peer = Peer { address: ([192, 0, 2, 7], 4711).into(), tls: true };
     request.extension(peer).body(Script::text(body)).unwrap()
+}
+
+/// The same with a body of any bytes, coded.
+pub(crate) fn post_coded(path: &str, coding: &str, body: Vec<u8>) -> Request<Script> {
+    let headers = [("authorization", "Bearer k"), ("content-encoding", coding)];
+    let mut request = post(path, &headers, "");
+    request.headers_mut().insert("content-length", body.len().into());
+    *request.body_mut() = Script::new([Step::Chunk(body.into())]);
+    request
+}
+
+/// `plain` coded as `content-encoding` names it.
+pub(crate) fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
+    let mut encoder: Box<dyn EncodeV2> = match coding {
+        "gzip" => Box::new(GzipEncoder::new(Level::Default.into())),
+        "deflate" => Box::new(ZlibEncoder::new(Level::Default.into())),
+        "br" => Box::new(BrotliEncoder::new(EncoderParams::default())),
+        "zstd" => Box::new(ZstdEncoder::new(3)),
+        other => panic!("{other} is not known here"),
+    };
+    let mut input = PartialBuffer::new(plain);
+    let (mut coded, mut space, mut done) = (Vec::new(), [0; 4096], false);
+    while !done {
+        let mut output = WriteBuffer::new_initialized(&mut space);
+        if input.unwritten().is_empty() {
+            done = encoder.finish(&mut output).unwrap();
+        } else {
+            encoder.encode(&mut input, &mut output).unwrap();
+        }
+        coded.extend_from_slice(output.written());
+    }
+    coded
 }
 
 /// A JSON answer of declared length.

@@ -36,6 +36,7 @@ fn limits(scale: u32) -> Limits {
         per_hour: Quotas::default(),
         per_day: Quotas { requests: most(150), tokens: most(60_000), ..Quotas::default() },
         per_month: Quotas { input_tokens: most(9_000), ..Quotas::default() },
+        cut_streams: false,
     }
 }
 

@@ -76,9 +76,14 @@ impl Wire {
         Self { proxy, next, seen, stop, _running: running }
     }
 
+    /// What the endpoint answers from now on.
+    pub(super) fn answers(&self, answer: Writes) {
+        *self.next.lock().unwrap() = answer;
+    }
+
     /// Sends a request and has `answer` answered: what came through, there and back.
     pub(super) async fn exchange(&self, request: Writes, answer: Writes) -> (Message, Message) {
-        *self.next.lock().unwrap() = answer;
+        self.answers(answer);
         let mut client = TcpStream::connect(self.proxy).await.unwrap();
         client.set_nodelay(true).unwrap();
         let (mut reading, mut writing) = client.split();

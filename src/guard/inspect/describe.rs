@@ -1,0 +1,144 @@
+//! From a body to its features.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Uri;
+
+use super::super::Room;
+use super::super::coding::Coding;
+use super::super::refusal::Refusal;
+use super::super::settings::Fault;
+use super::body;
+use crate::dialect::{Api, Dialect, Reason, Request, json};
+use crate::identity::Tag;
+use crate::policy::Bodies;
+use crate::signal::{self, Prompt};
+use crate::telemetry::FailOpen;
+
+/// A request whose body has come whole.
+pub(super) struct Task {
+    pub dialect: &'static dyn Dialect,
+    pub target: Uri,
+    pub body: Bytes,
+    /// How the body is coded, or why its head alone makes it unreadable.
+    pub form: Result<Option<Coding>, Refusal>,
+    pub bodies: Bodies,
+}
+
+pub(super) struct Described {
+    pub prompt: Prompt,
+    pub end_user: Option<Tag>,
+    /// Nanoseconds that taking features needed; none when it panicked.
+    pub took: Option<u64>,
+}
+
+/// Bodies of which more bytes are read on a thread of their own: reading costs some 5 ms per MiB,
+/// for which other exchanges of the same worker should not wait. So are all coded ones, of which
+/// nobody knows what they will come to.
+const LONG: usize = 512 << 10;
+
+pub(super) async fn describe(room: &Arc<Room>, task: Task) -> Result<Described, Refusal> {
+    if task.body.len() <= LONG && !matches!(task.form, Ok(Some(_))) {
+        return describe_now(room, task);
+    }
+    let room = Arc::clone(room);
+    let described = tokio::task::spawn_blocking(move || describe_now(&room, task));
+    described.await.unwrap_or_else(|_| Err(Reason::Malformed.into()))
+}
+
+/// Features of a body. One that can't be read in one way alone is refused, unless its tenant is
+/// lenient: then it passes, read as far as it goes, and is counted.
+fn describe_now(room: &Room, task: Task) -> Result<Described, Refusal> {
+    let Task { dialect, target, body, form, bodies } = task;
+    let mut reading = Reading { room, dialect, lenient: bodies == Bodies::Lenient, vetted: true };
+    let length = body.len();
+    let described = reading.decoded(body, form).and_then(|body| reading.describe(&target, &body));
+    let described = described.or_else(|refusal| {
+        let unreadable =
+            [Reason::Malformed, Reason::Ambiguous, Reason::TooLarge, Reason::UnsupportedEncoding];
+        if !reading.lenient || !unreadable.contains(&refusal.reason) {
+            return Err(refusal);
+        }
+        reading.vetted = false;
+        Ok(Described { prompt: bare(dialect.api(), length), end_user: None, took: Some(0) })
+    });
+    if described.is_ok() && !reading.vetted {
+        room.shared.telemetry.metrics.fail_open(FailOpen::UnvettedBody);
+    }
+    described
+}
+
+/// How a body is read, and what came of it.
+struct Reading<'r> {
+    room: &'r Room,
+    dialect: &'static dyn Dialect,
+    lenient: bool,
+    /// All of it has been read, and has one meaning.
+    vetted: bool,
+}
+
+impl Reading<'_> {
+    fn decoded(
+        &mut self,
+        body: Bytes,
+        form: Result<Option<Coding>, Refusal>,
+    ) -> Result<Bytes, Refusal> {
+        let coding = match form {
+            Ok(None) => return Ok(body),
+            Ok(Some(coding)) => coding,
+            // JSON by another name may be read all the same.
+            Err(refusal) if self.lenient && refusal.reason == Reason::Malformed => {
+                self.vetted = false;
+                return Ok(body);
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let settings = self.room.shared.settings.load();
+        let decoded = body::decoded(coding, &body, &settings, &self.room.buffers);
+        decoded.inspect_err(|refusal| {
+            if refusal.reason == Reason::Ambiguous {
+                self.room.shared.telemetry.metrics.ambiguous("coding");
+            }
+        })
+    }
+
+    /// A panic while a body is read refuses it, for nothing is forwarded unread; a panic while
+    /// features are taken lets it pass unjudged.
+    fn describe(&mut self, target: &Uri, body: &[u8]) -> Result<Described, Refusal> {
+        let (shared, dialect) = (&self.room.shared, self.dialect);
+        let request = catch_unwind(AssertUnwindSafe(|| self.read(target, body)));
+        let request = request.map_err(|_| {
+            shared.telemetry.metrics.fail_open(FailOpen::Panic);
+            Refusal::from(Reason::Malformed)
+        })??;
+        let end_user = request.end_user.as_deref().filter(|user| !user.is_empty());
+        let end_user = end_user.map(|user| shared.keyring.tag("end-user", user.as_bytes()));
+        let began = shared.clock.elapsed_nanos();
+        let prompt = catch_unwind(AssertUnwindSafe(|| {
+            assert!(shared.settings.load().fault != Some(Fault::Panics), "injected");
+            signal::inspect(&request, dialect.api(), body.len(), &shared.keyring)
+        }));
+        let took = shared.clock.elapsed_nanos().saturating_sub(began);
+        Ok(match prompt {
+            Ok(prompt) => Described { prompt, end_user, took: Some(took) },
+            Err(_) => Described { prompt: bare(dialect.api(), body.len()), end_user, took: None },
+        })
+    }
+
+    fn read<'a>(&mut self, target: &'a Uri, body: &'a [u8]) -> Result<Request<'a>, Refusal> {
+        if let Err(ambiguity) = json::vet(body) {
+            self.room.shared.telemetry.metrics.ambiguous(ambiguity.label);
+            if !self.lenient {
+                return Err(Refusal::ambiguous(&ambiguity));
+            }
+            self.vetted = false;
+        }
+        Ok(self.dialect.read_call(target.path(), body)?)
+    }
+}
+
+fn bare(api: Api, bytes: usize) -> Prompt {
+    Prompt { api, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), ..Prompt::default() }
+}
