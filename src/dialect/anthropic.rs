@@ -6,6 +6,7 @@ mod block;
 mod count_tokens;
 mod limits;
 mod refusal;
+pub(super) mod vertex;
 #[cfg(test)]
 mod tests;
 
@@ -149,6 +150,7 @@ impl<'a> Body<'a> {
             end_user: user.filter(|user| !user.is_empty()),
             schema: names([config.format, self.output_format]),
             presented: presented(self.container, self.thread),
+            unread: false,
         };
         let messages = required(self.messages.list(), "messages", "an array")?;
         messages.0.tell(&mut request)?;

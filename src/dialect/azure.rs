@@ -7,6 +7,7 @@ mod tests;
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 
 use super::{Api, Delta, Dialect, Malformed, Request, Standings, Worded, Wording, route, sse};
@@ -65,13 +66,20 @@ impl<D: Dialect> Dialect for Azure<D> {
 const DEPLOYMENTS: &str = "/openai/deployments/";
 
 /// Whether a path is Azure's: below a deployment, or below `/openai/` and asked for with Azure's own
-/// spelling of the key. Other hosts have an `/openai/` too; without that header they can't be told
-/// apart, and OpenAI's own words are read by the clients of all.
+/// spelling of the key, or by its SDK, which may bear a token instead. Other hosts have an `/openai/`
+/// too; without these they can't be told apart, and OpenAI's own words are read by the clients of all.
 pub(super) fn serves(path: &str, headers: &HeaderMap) -> bool {
     let path = route::canonical(path);
-    position(&path, DEPLOYMENTS).is_some()
-        || (headers.contains_key("api-key") && position(&path, "/openai/").is_some())
+    let marked = || {
+        let agent = headers.get(USER_AGENT).map(http::HeaderValue::as_bytes);
+        let ours = |agent: &[u8]| agent.windows(SDK.len()).any(|part| part == SDK);
+        headers.contains_key("api-key") || agent.is_some_and(ours)
+    };
+    position(&path, DEPLOYMENTS).is_some() || (position(&path, "/openai/").is_some() && marked())
 }
+
+/// In the user agents of its SDKs, `AzureOpenAI/Python 3.54.0` and `AsyncAzureOpenAI/..` alike.
+const SDK: &[u8] = b"AzureOpenAI/";
 
 /// The deployment that a path names. It stands for a model.
 fn deployment(path: &str) -> Option<Cow<'_, str>> {

@@ -20,12 +20,12 @@ use super::found::object;
 use super::given::{Each, Given, Take};
 use super::schema::Schema;
 use super::{Api, Delta, Dialect, Framing, Malformed, Params, Request, Tool, Worded, Wording};
-use super::{anthropic, route, sse};
+use super::{route, sse};
 
 #[derive(Debug)]
 pub(super) struct Converse;
 
-/// The body is the model's own. Anthropic's is read; others are opaque, but counted.
+/// The body is the model's own. Those that make text are read; others are opaque, but counted.
 #[derive(Debug)]
 pub(super) struct Invoke;
 
@@ -122,7 +122,7 @@ impl Dialect for Invoke {
     }
 
     fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed> {
-        anthropic::Messages.read_answer(body)
+        invoke::answer(body)
     }
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
@@ -161,6 +161,9 @@ struct Config<'a> {
     temperature: Given<'a>,
     top_p: Given<'a>,
     max_tokens: Given<'a>,
+    /// What Nova calls the same.
+    #[serde(rename = "max_new_tokens")]
+    max_new_tokens: Given<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -192,7 +195,7 @@ impl<'a> Body<'a> {
             params: Params {
                 temperature: config.temperature.float(),
                 top_p: config.top_p.float(),
-                max_tokens: config.max_tokens.count(),
+                max_tokens: config.max_tokens.count().or_else(|| config.max_new_tokens.count()),
                 thinking: self.additional_model_request_fields.object().is_some_and(thinks),
                 ..Params::default()
             },

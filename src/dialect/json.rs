@@ -64,6 +64,9 @@ impl Fault {
     }
 }
 
+/// At the top of a body it holds items that are read; in a call, an object of the model's making.
+const INPUT: &str = "input";
+
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -167,7 +170,8 @@ impl<'a> Scan<'a> {
         if scored && keys::is_alias(&key) {
             return Err(ALIAS.at(body.start));
         }
-        let scored = scored && keys::leads_to_scored(&key);
+        let outermost = self.open.len() == 1;
+        let scored = scored && (keys::leads_to_scored(&key) || (outermost && key == INPUT));
         self.keys.push(key, body.start);
         self.space();
         if self.peek() != Some(b':') {

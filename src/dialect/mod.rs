@@ -47,6 +47,8 @@ pub const DIALECTS: &[&dyn Dialect] = &[
     &anthropic::Messages,
     &anthropic::CountTokens,
     &anthropic::Batches,
+    &anthropic::vertex::MESSAGES,
+    &anthropic::vertex::COUNT_TOKENS,
     &azure::Azure(openai::Chat),
     &azure::Azure(completions::Completions),
     &azure::Azure(embeddings::Embeddings),

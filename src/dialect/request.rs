@@ -20,6 +20,8 @@ pub struct Request<'a> {
     pub end_user: Option<Cow<'a, str>>,
     /// Property names of a demanded output schema, outermost level and one below.
     pub schema: Vec<Cow<'a, str>>,
+    /// The body has a shape that no reader here knows: what it says is not among the parts.
+    pub unread: bool,
 }
 
 /// One piece of text and who is said to have written it.

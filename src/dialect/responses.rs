@@ -135,6 +135,7 @@ impl<'a> Body<'a> {
             end_user: found::first([self.safety_identifier, self.user]),
             model: found::model(self.model)?,
             schema,
+            unread: false,
         };
         request.params.max_tokens = self.max_output_tokens.count();
         request.params.logprobs = self.top_logprobs.count().is_some_and(|count| count > 0);

@@ -42,10 +42,17 @@ fn deployments_are_azures_whatever_the_key_is_called() {
 }
 
 #[test]
-fn shared_routes_are_azures_by_its_header_alone() {
+fn shared_routes_are_azures_by_its_key_or_its_sdk() {
     let path = "/openai/v1/responses";
     assert_eq!(spoken(path, &with_key()), Some((Api::OpenaiResponses, true)));
     assert_eq!(spoken(path, &HeaderMap::new()), Some((Api::OpenaiResponses, false)));
+    let agent = |name: &'static str| {
+        let name = http::HeaderValue::from_static(name);
+        [(USER_AGENT, name)].into_iter().collect::<HeaderMap>()
+    };
+    let bearer = agent("AsyncAzureOpenAI/Python 3.54.0");
+    assert_eq!(spoken(path, &bearer), Some((Api::OpenaiResponses, true)));
+    assert_eq!(spoken(path, &agent("OpenAI/Python 3.54.0")), Some((Api::OpenaiResponses, false)));
     assert_eq!(spoken("/v1/chat/completions", &with_key()), Some((Api::OpenaiChat, false)));
 }
 

@@ -8,6 +8,7 @@ use super::camel;
 const SCORED: &[&str] = &[
     "arguments",
     "call_id",
+    "chat_template_kwargs",
     "code",
     "container",
     "content",
@@ -16,6 +17,8 @@ const SCORED: &[&str] = &[
     "custom",
     "data",
     "effort",
+    "enable_thinking",
+    "enabled",
     "encrypted_content",
     "file",
     "file_id",
@@ -26,6 +29,7 @@ const SCORED: &[&str] = &[
     "generate_summary",
     "guided_json",
     "id",
+    "include_reasoning",
     "input",
     "input_schema",
     "instructions",
@@ -33,6 +37,8 @@ const SCORED: &[&str] = &[
     "json_schema",
     "logprobs",
     "max_completion_tokens",
+    "max_gen_len",
+    "max_new_tokens",
     "max_output_tokens",
     "max_tokens",
     "messages",
@@ -82,6 +88,7 @@ const SCORED: &[&str] = &[
 /// Scored keys whose objects hold scored keys in turn. Others (`parameters`, `schema`, `input`,
 /// `metadata`) lead to objects of the caller's own making, where `Name` is a name like any other.
 const LEADING: &[&str] = &[
+    "chat_template_kwargs",
     "content",
     "conversation",
     "custom",

@@ -37,6 +37,8 @@ fn aliases_of_scored_keys_are_refused_where_a_dialect_reads() {
     assert_eq!(label(r#"{"me\u017fsages":[]}"#), Some("alias"));
     assert_eq!(label("{\"to\u{17f}ls\":0,\"me\u{17f}\u{17f}ages\":[]}"), Some("alias"));
     assert_eq!(label(r#"{"messages":[{"Role":"user"}]}"#), Some("alias"));
+    assert_eq!(label(r#"{"input":[{"Content":"x"}]}"#), Some("alias"));
+    assert_eq!(label(r#"{"input":[{"content":[{"TEXT":"x"}]}]}"#), Some("alias"));
     assert_eq!(label(r#"{"messages":[{"content":[{"Text":"x"}]}]}"#), Some("alias"));
     assert_eq!(label(r#"{"tools":[{"function":{"Parameters":{}}}]}"#), Some("alias"));
 }
@@ -49,6 +51,8 @@ fn objects_of_the_callers_own_making_may_hold_any_key() {
     let call = r#"{"messages":[{"content":[{"type":"tool_use","input":{"Text":1,"ID":2}}]}]}"#;
     assert_eq!(label(openai), None);
     assert_eq!(label(anthropic), None);
+    assert_eq!(label(call), None);
+    let call = r#"{"input":[{"type":"mcp_call","input":{"Text":1,"ID":2}}]}"#;
     assert_eq!(label(call), None);
     assert_eq!(label(r#"{"metadata":{"User":"u","Model":"m"}}"#), None);
 }

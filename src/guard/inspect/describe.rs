@@ -135,7 +135,9 @@ impl Reading<'_> {
             }
             self.vetted = false;
         }
-        Ok(self.dialect.read_call(target.path(), body)?)
+        let request = self.dialect.read_call(target.path(), body)?;
+        self.vetted &= !request.unread;
+        Ok(request)
     }
 }
 

@@ -20,12 +20,14 @@ fn every_line_counts_even_one_that_cannot_be_read() {
 }
 
 #[test]
-fn a_long_batch_is_counted_whole_and_read_in_part() {
+fn a_long_batch_is_counted_whole_and_read_up_to_the_apis_own_bound() {
     let line = r#"{"params":{"model":"m","messages":[{"role":"user","content":"x"}]}}"#;
-    let body = format!("{{\"requests\":[{}]}}", vec![line; 1000].join(","));
-    let request = request(&body);
-    assert_eq!((request.params.n, request.parts.len()), (1000, READ as usize));
-    assert!(request.parts.is_sorted_by_key(|part| part.turn));
+    for (lines, read) in [(1000, 1000), (READ + 9, READ)] {
+        let body = format!("{{\"requests\":[{}]}}", vec![line; lines as usize].join(","));
+        let request = request(&body);
+        assert_eq!((request.params.n, request.parts.len()), (lines, read as usize));
+        assert!(request.parts.is_sorted_by_key(|part| part.turn));
+    }
 }
 
 #[test]
