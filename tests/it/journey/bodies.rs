@@ -118,6 +118,19 @@ async fn leniency_is_a_tenants_own_and_never_lets_half_a_body_pass() {
     assert_eq!(policies.of(&"anyone".into()).bodies, Bodies::Lenient);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_of_a_shape_nobody_knows_passes_and_is_counted() {
+    let scene = Scene::new();
+    for (body, unvetted) in
+        [(r#"{"taskType":"TEXT_IMAGE"}"#, 1), (r#"{"prompt":"What is it?","max_gen_len":9}"#, 1)]
+    {
+        let request = post("/model/m/invoke", &[("authorization", "Bearer k")], body);
+        assert_eq!(scene.ask(request).await.0, 200);
+        assert_eq!(scene.count(UNVETTED), unvetted, "{body}");
+    }
+    assert_eq!(scene.lines("ask")[1]["ask"]["prompt"]["params"]["max_tokens"], 9);
+}
+
 const EVENTS: &str = "data: {\"id\":\"chatcmpl-123456\",\"choices\":[{\"delta\":\
     {\"content\":\"A verse.\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\
     \"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
