@@ -18,7 +18,7 @@ use super::{Failure, print, read};
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Decision logs (stillguard's own) or exchange logs (JSON lines with text, from another
-    /// gateway), oldest first; `-` reads standard input. Of compressed logs: `zstd -dc LOG | ... -`.
+    /// gateway), oldest first, plain or zstd; `-` reads standard input.
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
     /// The policy to judge by. Without a file, the defaults.
@@ -58,9 +58,22 @@ fn joined(logs: &[PathBuf]) -> Result<Box<dyn Read>, Failure> {
             Some("-") => Box::new(std::io::stdin()),
             _ => Box::new(open(path)?),
         };
-        log = Box::new(log.chain(next));
+        log = Box::new(log.chain(plain(next)?));
     }
     Ok(log)
+}
+
+/// First bytes of a zstd frame (RFC 8878, section 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The log decoded, if it is zstd. A line too long is skipped by its reader, so a bomb costs time only.
+fn plain(log: Box<dyn Read>) -> anyhow::Result<Box<dyn Read>> {
+    let mut log = BufReader::new(log);
+    if !log.fill_buf().context("can't read the log")?.starts_with(&ZSTD) {
+        return Ok(Box::new(log));
+    }
+    let decoded = zstd::Decoder::with_buffer(log).context("can't decode the log")?;
+    Ok(Box::new(decoded))
 }
 
 /// Lines of a decision log begin with their version.

@@ -146,6 +146,13 @@ fn replay_tries_an_exchange_log_of_another_gateway() {
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!(report["sides"]["benign"]["served"], 1);
+    let packed = directory.path().join("log.jsonl.zst");
+    let plain = std::fs::read(log).unwrap();
+    std::fs::write(&packed, zstd::encode_all(&*plain, 3).unwrap()).unwrap();
+    let (code, of_packed, errors) = run(&["replay", packed.to_str().unwrap()]);
+    assert_eq!((code, of_packed), (0, said), "{errors}");
+    std::fs::write(&packed, &zstd::encode_all(&*plain, 3).unwrap()[..20]).unwrap();
+    assert_ne!(run(&["replay", packed.to_str().unwrap()]).0, 0, "cut short");
     let (code, _, errors) = run(&["replay", "no-such-file"]);
     assert!(code != 0 && errors.contains("no-such-file"), "{errors}");
 }
