@@ -1,17 +1,13 @@
 //! C1: the account keeps asking for reasoning written out.
 
-use super::exchange::{Phrases, Prompt};
-use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::exchange::Phrases;
+use super::registry::{Family, Spec};
 pub(super) use super::share::Params;
-use super::share::Share;
+use super::share::Phrased;
 
 pub(super) struct Elicitation;
 
-/// The user side only: what a system prompt says is its template's, which family T already counts,
-/// and one piece of evidence must not amplify itself.
-const CLASSES: Phrases = Phrases::ELICITS.union(Phrases::REVEALS);
-
-impl Signal for Elicitation {
+impl Phrased for Elicitation {
     const SPEC: Spec = Spec {
         id: "C1",
         name: "elicitation",
@@ -25,26 +21,15 @@ impl Signal for Elicitation {
         tail: &[(0.1, 0.15), (0.25, 0.08), (0.5, 0.04), (0.75, 0.02), (0.9, 0.01)],
     };
 
-    type Params = Params;
-    type Account = Share;
-    type Fleet = ();
-
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        elicits(&asked.ask.prompt).then(|| account.with_one_more(params))
-    }
-
-    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(params, elicits(&ended.exchange.ask.prompt))
-    }
-}
-
-fn elicits(prompt: &Prompt) -> bool {
-    prompt.phrases.any(CLASSES)
+    const CLASSES: Phrases = Phrases::ELICITS.union(Phrases::REVEALS);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::exchange::Prompt;
+    use super::super::registry::Signal;
     use super::super::samples::{Around, exchange, filled, saying, user};
+    use super::super::share::Share;
     use super::*;
 
     fn learned(prompts: impl IntoIterator<Item = Prompt>) -> (Share, Option<f32>) {

@@ -1,13 +1,13 @@
 //! C3: the account uses the model as a grader.
 
-use super::exchange::{Phrases, Prompt};
-use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::exchange::Phrases;
+use super::registry::{Family, Spec};
 pub(super) use super::share::Params;
-use super::share::Share;
+use super::share::Phrased;
 
 pub(super) struct Grader;
 
-impl Signal for Grader {
+impl Phrased for Grader {
     const SPEC: Spec = Spec {
         id: "C3",
         name: "grader",
@@ -21,33 +21,16 @@ impl Signal for Grader {
         tail: &[(0.1, 0.08), (0.5, 0.04), (0.9, 0.03)],
     };
 
-    type Params = Params;
-    type Account = Share;
-    type Fleet = ();
-
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        grades(&asked.ask.prompt).then(|| account.with_one_more(params))
-    }
-
-    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(params, grades(&ended.exchange.ask.prompt))
-    }
-}
-
-fn grades(prompt: &Prompt) -> bool {
-    prompt.phrases.any(Phrases::GRADES)
+    const CLASSES: Phrases = Phrases::GRADES;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Around, exchange, user};
+    use super::super::samples::{habit_of, user};
     use super::*;
 
     fn share(text: &str) -> Option<f32> {
-        let (around, mut account) = (Around::default(), Share::default());
-        let ended = exchange(1, 0, user(text));
-        let ended = around.ended(&ended);
-        (0..20).fold(None, |_, _| Grader::learn(&Params::default(), &ended, &mut account, &()))
+        habit_of::<Grader>(user(text))
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! C5: the account wants reasoning and answer apart, ready for a training set.
 
-use super::exchange::{Phrases, Prompt};
-use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::exchange::Phrases;
+use super::registry::{Family, Spec};
 pub(super) use super::share::Params;
-use super::share::Share;
+use super::share::Phrased;
 
 pub(super) struct HarvestFormat;
 
-const CLASSES: Phrases = Phrases::TAGS.union(Phrases::SCHEMA);
-
-impl Signal for HarvestFormat {
+impl Phrased for HarvestFormat {
     const SPEC: Spec = Spec {
         id: "C5",
         name: "harvest_format",
@@ -23,34 +21,19 @@ impl Signal for HarvestFormat {
         tail: &[(0.1, 0.08), (0.5, 0.04), (0.9, 0.025)],
     };
 
-    type Params = Params;
-    type Account = Share;
-    type Fleet = ();
-
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        separates(&asked.ask.prompt).then(|| account.with_one_more(params))
-    }
-
-    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(params, separates(&ended.exchange.ask.prompt))
-    }
-}
-
-fn separates(prompt: &Prompt) -> bool {
-    prompt.phrases.any(CLASSES)
+    const CLASSES: Phrases = Phrases::TAGS.union(Phrases::SCHEMA);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Around, exchange, saying, user};
+    use super::super::exchange::Prompt;
+    use super::super::registry::Signal;
+    use super::super::samples::{Around, exchange, habit_of, saying, user};
+    use super::super::share::Share;
     use super::*;
 
     fn share(prompt: &Prompt) -> Option<f32> {
-        let (around, mut account) = (Around::default(), Share::default());
-        let ended = exchange(1, 0, prompt.clone());
-        let ended = around.ended(&ended);
-        (0..20)
-            .fold(None, |_, _| HarvestFormat::learn(&Params::default(), &ended, &mut account, &()))
+        habit_of::<HarvestFormat>(prompt.clone())
     }
 
     #[test]

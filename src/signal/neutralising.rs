@@ -1,13 +1,13 @@
 //! C4: the account has answers made to pass a filter.
 
-use super::exchange::{Phrases, Prompt};
-use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::exchange::Phrases;
+use super::registry::{Family, Spec};
 pub(super) use super::share::Params;
-use super::share::Share;
+use super::share::Phrased;
 
 pub(super) struct Neutralising;
 
-impl Signal for Neutralising {
+impl Phrased for Neutralising {
     const SPEC: Spec = Spec {
         id: "C4",
         name: "neutralising",
@@ -20,34 +20,16 @@ impl Signal for Neutralising {
         tail: &[(0.1, 0.05), (0.5, 0.02), (0.9, 0.012)],
     };
 
-    type Params = Params;
-    type Account = Share;
-    type Fleet = ();
-
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        neutralises(&asked.ask.prompt).then(|| account.with_one_more(params))
-    }
-
-    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(params, neutralises(&ended.exchange.ask.prompt))
-    }
-}
-
-fn neutralises(prompt: &Prompt) -> bool {
-    prompt.phrases.any(Phrases::NEUTRALISES)
+    const CLASSES: Phrases = Phrases::NEUTRALISES;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Around, exchange, user};
+    use super::super::samples::{habit_of, user};
     use super::*;
 
     fn share(text: &str) -> Option<f32> {
-        let (around, mut account) = (Around::default(), Share::default());
-        let ended = exchange(1, 0, user(text));
-        let ended = around.ended(&ended);
-        (0..20)
-            .fold(None, |_, _| Neutralising::learn(&Params::default(), &ended, &mut account, &()))
+        habit_of::<Neutralising>(user(text))
     }
 
     #[test]

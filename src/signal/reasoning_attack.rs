@@ -1,13 +1,13 @@
 //! C2: the account works on the channel that reasoning runs in.
 
-use super::exchange::{Phrases, Prompt};
-use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::exchange::Phrases;
+use super::registry::{Family, Spec};
 pub(super) use super::share::Params;
-use super::share::Share;
+use super::share::Phrased;
 
 pub(super) struct ReasoningAttack;
 
-impl Signal for ReasoningAttack {
+impl Phrased for ReasoningAttack {
     const SPEC: Spec = Spec {
         id: "C2",
         name: "reasoning_attack",
@@ -20,35 +20,16 @@ impl Signal for ReasoningAttack {
         tail: &[(0.1, 0.02), (0.5, 0.008), (0.9, 0.004)],
     };
 
-    type Params = Params;
-    type Account = Share;
-    type Fleet = ();
-
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
-        attacks(&asked.ask.prompt).then(|| account.with_one_more(params))
-    }
-
-    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
-        account.take(params, attacks(&ended.exchange.ask.prompt))
-    }
-}
-
-fn attacks(prompt: &Prompt) -> bool {
-    prompt.phrases.any(Phrases::EVADES.union(Phrases::THINKS_IN))
+    const CLASSES: Phrases = Phrases::EVADES.union(Phrases::THINKS_IN);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Around, exchange, user};
+    use super::super::samples::{habit_of, user};
     use super::*;
 
     fn share(text: &str) -> Option<f32> {
-        let (around, mut account) = (Around::default(), Share::default());
-        let ended = exchange(1, 0, user(text));
-        let ended = around.ended(&ended);
-        (0..20).fold(None, |_, _| {
-            ReasoningAttack::learn(&Params::default(), &ended, &mut account, &())
-        })
+        habit_of::<ReasoningAttack>(user(text))
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::crowd::Crowds;
 use super::exchange::{Ask, Completion, Ending, Exchange, ExchangeId, Phrases, Prompt};
 use super::habits::Habits;
-use super::registry::{Asked, Ended};
+use super::registry::{Asked, Ended, Signal};
+use super::share::{Params, Phrased, Share};
 use super::sketch::Sketch;
 use crate::identity::{AccountId, Caller, Client, Keyring, Tag};
 use crate::time::Timestamp;
@@ -47,6 +48,14 @@ pub(super) fn user(text: &str) -> Prompt {
 
 pub(super) fn saying(phrases: Phrases) -> Prompt {
     Prompt { phrases, ..Prompt::default() }
+}
+
+/// What twenty such requests in a row come to.
+pub(super) fn habit_of<S: Phrased>(prompt: Prompt) -> Option<f32> {
+    let (around, mut account) = (Around::default(), Share::default());
+    let ended = exchange(1, 0, prompt);
+    let ended = around.ended(&ended);
+    (0..20).fold(None, |_, _| S::learn(&Params::default(), &ended, &mut account, &()))
 }
 
 /// What the engine hands to signals, with memory of the test's own.

@@ -3,6 +3,38 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::exchange::{Phrases, Prompt};
+use super::registry::{Asked, Ended, Signal, Spec};
+
+/// A signal that is the share of requests which hold phrases of some classes.
+///
+/// The user side only: what a system prompt says is its template's, which family T already counts,
+/// and one piece of evidence must not amplify itself.
+pub(super) trait Phrased {
+    const SPEC: Spec;
+    const CLASSES: Phrases;
+}
+
+impl<S: Phrased> Signal for S {
+    const SPEC: Spec = <S as Phrased>::SPEC;
+
+    type Params = Params;
+    type Account = Share;
+    type Fleet = ();
+
+    fn ask(params: &Params, asked: &Asked<'_>, account: &Share, _: &()) -> Option<f32> {
+        holds::<S>(&asked.ask.prompt).then(|| account.with_one_more(params))
+    }
+
+    fn learn(params: &Params, ended: &Ended<'_>, account: &mut Share, _: &()) -> Option<f32> {
+        account.take(params, holds::<S>(&ended.exchange.ask.prompt))
+    }
+}
+
+fn holds<S: Phrased>(prompt: &Prompt) -> bool {
+    prompt.phrases.any(S::CLASSES)
+}
+
 /// How many of the account's recent requests had some mark: counts that shrink a little with every
 /// request, so that a low-and-slow account can't wait them out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

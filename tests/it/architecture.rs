@@ -202,6 +202,9 @@ fn sizes(source: Source<'_>) -> Vec<String> {
     long.into_iter().chain(functions).collect()
 }
 
+/// How a file shows that it holds a signal: in full, or as one of those that are a share of phrases.
+const SIGNALS: [&str; 2] = ["impl Signal for ", "impl Phrased for "];
+
 /// Compares the rows of `signals! { name: module::Type, }` with the files that implement one.
 fn signals(registry: &str, files: &[(String, String)]) -> Vec<String> {
     let registry = blank(registry);
@@ -209,9 +212,10 @@ fn signals(registry: &str, files: &[(String, String)]) -> Vec<String> {
     let rows = rows.split('}').next().unwrap_or_default().split(',');
     let rows: Vec<_> =
         rows.filter_map(|row| row.split_once(':')).map(|(name, _)| name.trim()).collect();
+    let holds_one = |text: &str| SIGNALS.iter().any(|shown| text.contains(shown));
     let written: Vec<_> = files
         .iter()
-        .filter(|(_, text)| without_tests(&blank(text)).contains("impl Signal for "))
+        .filter(|(_, text)| holds_one(&without_tests(&blank(text))))
         .map(|(name, _)| name.as_str())
         .collect();
     let unlisted = written.iter().filter(|name| !rows.contains(name));
@@ -342,5 +346,8 @@ mod rules {
         assert_eq!(signals("signals! {\n a: a::A,\n}", &files).len(), 0);
         assert_eq!(signals("signals! { }", &files).len(), 1);
         assert_eq!(signals("signals! { a: a::A, b: b::B, }", &files).len(), 1);
+        let phrased = [file("c", "impl Phrased for C {}")];
+        assert_eq!(signals("signals! { c: c::C, }", &phrased).len(), 0);
+        assert_eq!(signals("signals! { }", &phrased).len(), 1);
     }
 }
