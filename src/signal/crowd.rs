@@ -72,6 +72,10 @@ pub fn octave(exchanges: u32) -> Option<usize> {
     Some((octave as usize).min(OCTAVES - 1))
 }
 
+/// Keys of a user turn are pairs of slots, and one pair is easily shared by chance: at a Jaccard
+/// index of .2 half of all texts share one of sixteen, one in forty shares three.
+const PAIRS: usize = 3;
+
 /// Every crowd, bounded.
 #[derive(Debug)]
 pub struct Crowds(Index<Crowd>);
@@ -85,6 +89,32 @@ impl Default for Crowds {
 impl Crowds {
     pub fn get(&self, key: Tag) -> Option<Crowd> {
         self.0.get(key)
+    }
+
+    /// The freshness of the crowd around one mark, where there is any. A mark of zero is none.
+    pub fn freshness(&self, facet: Facet, mark: Tag, now: Timestamp) -> Option<f32> {
+        let known = Some(mark).filter(|mark| *mark != Tag::default())?;
+        Some(self.get(facet.key(known.0))?.freshness(now)).filter(|fresh| *fresh > 0.0)
+    }
+
+    /// The most that `reading` makes of a crowd among the keys, where those of user turns must agree
+    /// in three.
+    pub fn most(
+        &self,
+        keys: impl Iterator<Item = (Facet, Tag)>,
+        reading: impl Fn(&Crowd) -> f32,
+    ) -> Option<f32> {
+        let (mut whole, mut pairs) = (0.0_f32, [0.0_f32; PAIRS]);
+        for (facet, key) in keys {
+            let read = self.get(key).map_or(0.0, |crowd| reading(&crowd));
+            if facet != Facet::User {
+                whole = whole.max(read);
+            } else if read > pairs[0] {
+                pairs[0] = read;
+                pairs.sort_by(f32::total_cmp);
+            }
+        }
+        Some(whole.max(pairs[0])).filter(|most| *most > 0.0)
     }
 
     /// One account joins. `change` also sees what it brings. False when the index is full.

@@ -34,26 +34,14 @@ impl Signal for EqualLoads {
     }
 }
 
-/// Keys of user turns are pairs of slots, one of which is easily shared by chance.
-const PAIRS: usize = 3;
-
-/// Nats of the most equal crowd among the keys, where those of user turns must agree in [`PAIRS`].
+/// Nats of the most equal crowd among the keys of templates.
 fn most_equal(
     params: &Params,
     keys: impl Iterator<Item = (Facet, Tag)>,
     crowds: &Crowds,
 ) -> Option<f32> {
-    let (mut whole, mut pairs) = (0.0_f32, [0.0_f32; PAIRS]);
-    for (facet, key) in keys.filter(|(facet, _)| facet.family() == Family::T) {
-        let nats = crowds.get(key).map_or(0.0, |crowd| equality(params, &crowd));
-        if facet != Facet::User {
-            whole = whole.max(nats);
-        } else if nats > pairs[0] {
-            pairs[0] = nats;
-            pairs.sort_by(f32::total_cmp);
-        }
-    }
-    Some(whole.max(pairs[0])).filter(|best| *best > 0.0)
+    let templates = keys.filter(|(facet, _)| facet.family() == Family::T);
+    crowds.most(templates, |crowd| equality(params, crowd))
 }
 
 /// Evidence, in nats, that the members' loads are drawn from a narrower spread than customers' are.

@@ -37,8 +37,7 @@ impl Signal for Payment {
 }
 
 fn fresh(ask: &Ask, crowds: &Crowds, now: Timestamp) -> Option<f32> {
-    let crowd = crowds.get(Facet::Payment.key(ask.caller.attributes.payment?.0))?;
-    Some(crowd.freshness(now)).filter(|fresh| *fresh > 0.0)
+    crowds.freshness(Facet::Payment, ask.caller.attributes.payment?, now)
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -43,28 +43,14 @@ impl Signal for Template {
     }
 }
 
-/// Keys of a user turn are pairs of slots, and one pair is easily shared by chance: at a Jaccard
-/// index of .2 half of all texts share one of sixteen, one in forty shares three.
-const PAIRS: usize = 3;
-
-/// The freshest crowd among the keys, where that of user turns must agree in [`PAIRS`] keys.
+/// The freshest crowd among the keys of texts.
 fn freshest(
     keys: impl Iterator<Item = (Facet, Tag)>,
     crowds: &Crowds,
     now: Timestamp,
 ) -> Option<f32> {
-    let (mut system, mut user) = (0.0_f32, [0.0_f32; PAIRS]);
-    for (facet, key) in keys.filter(|(facet, _)| matches!(facet, Facet::System | Facet::User)) {
-        let fresh = crowds.get(key).map_or(0.0, |crowd| crowd.freshness(now));
-        if facet == Facet::System {
-            system = system.max(fresh);
-        } else if fresh > user[0] {
-            user[0] = fresh;
-            user.sort_by(f32::total_cmp);
-        }
-    }
-    let best = system.max(user[0]);
-    (best > 0.0).then_some(best)
+    let texts = keys.filter(|(facet, _)| matches!(facet, Facet::System | Facet::User));
+    crowds.most(texts, |crowd| crowd.freshness(now))
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -3,10 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::crowd::{Crowds, Facet};
+use super::crowd::Facet;
+use super::exchange::Exchange;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
-use crate::identity::Tag;
-use crate::time::Timestamp;
 
 pub(super) struct Toolset;
 
@@ -32,19 +31,14 @@ impl Signal for Toolset {
         if tools == asked.habits.tools {
             None
         } else {
-            freshness(tools, asked.crowds, asked.ask.at)
+            asked.crowds.freshness(Facet::Tools, tools, asked.ask.at)
         }
     }
 
     fn learn(_: &Params, ended: &Ended<'_>, _: &mut (), _: &()) -> Option<f32> {
-        freshness(ended.exchange.ask.prompt.tools, ended.crowds, ended.exchange.ended)
+        let Exchange { ask, ended: now, .. } = ended.exchange;
+        ended.crowds.freshness(Facet::Tools, ask.prompt.tools, *now)
     }
-}
-
-fn freshness(tools: Tag, crowds: &Crowds, now: Timestamp) -> Option<f32> {
-    let known = Some(tools).filter(|tools| *tools != Tag::default());
-    let crowd = crowds.get(Facet::Tools.key(known?.0))?;
-    Some(crowd.freshness(now)).filter(|fresh| *fresh > 0.0)
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -58,6 +52,7 @@ mod tests {
     use super::super::exchange::Prompt;
     use super::super::samples::{Around, exchange};
     use super::*;
+    use crate::identity::Tag;
 
     fn with(tools: u64) -> Prompt {
         Prompt { tools: Tag(tools), ..Prompt::default() }
