@@ -19,6 +19,11 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// From seconds, as logs have them. What lies before the epoch is the epoch.
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * 1000.0).max(0.0) as u64)
+    }
+
     pub const fn as_millis(self) -> u64 {
         self.0
     }

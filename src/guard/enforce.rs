@@ -55,6 +55,6 @@ fn challenged(room: &Room, ask: &Ask, excess: f32, head: &Parts) -> Refusal {
 
 /// The throttle that tightens as the score rises; or how long to wait.
 fn slow(policy: &Policy, verdict: &Verdict, pace: &Arc<Pace>, now: Now) -> Result<(), Duration> {
-    let tightened = throttle::tightening(verdict.score - policy.ladder.throttle);
+    let tightened = policy.ladder.tightening(verdict.score);
     throttle::admit(&pace.throttle, policy.throttle, tightened, now.0)
 }

@@ -24,9 +24,6 @@ use crate::policy::{Pace, Rate};
 /// The longest wait that is named to a caller: clients sleep through longer ones without a word.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The slowest a score makes an account: a thousandth of its pace.
-const MOST_TIGHTENED: f64 = 1024.0;
-
 /// The most that one exchange takes out of a cell, and how far a cell may lie ahead of the clock:
 /// 36 and 146 years. Governor adds unchecked.
 const DEAREST: u64 = 1 << 60;
@@ -107,13 +104,6 @@ fn check(cell: &AtomicU64, quota: Quota, amount: NonZeroU32, now: u64) -> Result
     // More than the burst never comes here.
     let outcome = limiter.check_n(amount).unwrap_or(Ok(()));
     outcome.map_err(|until| until.wait_time_from(Nanos::new(now)))
-}
-
-/// How many times slower an account goes whose score stands `excess` nats above the throttle rung:
-/// its rate halves with every nat.
-pub(super) fn tightening(excess: f32) -> f64 {
-    let factor = f64::from(excess).exp2();
-    if factor.is_nan() { 1.0 } else { factor.clamp(1.0, MOST_TIGHTENED) }
 }
 
 /// The quota of `rate` slowed `tightened` times. Governor multiplies unchecked, so the burst is
@@ -207,6 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::Ladder;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -220,6 +211,10 @@ mod tests {
         let cell = AtomicU64::new(0);
         let tries = (0..seconds * 100).map(|i| 3 * SECOND + i * SECOND / 100);
         tries.filter(|now| admit(&cell, pace, tightened, *now).is_ok()).count()
+    }
+
+    fn tightening(excess: f32) -> f64 {
+        Ladder { throttle: 0.0, ..Ladder::default() }.tightening(excess)
     }
 
     #[test]

@@ -63,8 +63,7 @@ pub struct Told<'a> {
 
 impl Told<'_> {
     pub fn attributes(&self, keyring: &Keyring) -> Attributes {
-        let created =
-            self.created_at.map(|at| Timestamp::from_millis((at * 1000.0).max(0.0) as u64));
+        let created = self.created_at.map(Timestamp::from_seconds);
         let signup = created.map(|at| {
             let (plan, pathway) = (self.plan.as_deref(), self.pathway.as_deref());
             let hour = at.as_millis() / 3_600_000;

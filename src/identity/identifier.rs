@@ -68,18 +68,15 @@ impl Identifier {
             (false, "") => return Err(Invalid("identity: default_tenant is empty".to_owned())),
             (false, name) => Some(tenant(name, &settings.account)?),
         };
+        let named = |name: &Option<String>| name.as_deref().map(account::header_name).transpose();
         Ok(Self {
             keyring,
             hops: Hops::new(settings),
             rules: Rules::new(&settings.tenants)?,
             tenants: of_rule.collect::<Result<_, _>>()?,
             default,
-            org_header: settings.org_header.as_deref().map(account::header_name).transpose()?,
-            attributes_header: settings
-                .attributes_header
-                .as_deref()
-                .map(account::header_name)
-                .transpose()?,
+            org_header: named(&settings.org_header)?,
+            attributes_header: named(&settings.attributes_header)?,
             anonymous: settings.anonymous,
             query_key: settings.query_key,
         })
@@ -108,14 +105,12 @@ impl Identifier {
             }
             (None, Anonymous::Refuse) => return Err(Unidentified::MissingCredential),
         };
-        let org = match &self.org_header {
-            Some(header) if trusted_hop => account::one(&head.headers, header)?,
-            Some(_) | None => None,
+        let told_by_hop = |header: &Option<HeaderName>| match header {
+            Some(header) if trusted_hop => account::one(&head.headers, header),
+            Some(_) | None => Ok(None),
         };
-        let told = match &self.attributes_header {
-            Some(header) if trusted_hop => account::one(&head.headers, header)?,
-            Some(_) | None => None,
-        };
+        let org = told_by_hop(&self.org_header)?;
+        let told = told_by_hop(&self.attributes_header)?;
         // What can't be read is not known: an account must not be lost over it.
         let told = told.and_then(|told| serde_json::from_slice::<Told<'_>>(told).ok());
         let attributes = told.map(|told| told.attributes(&self.keyring)).unwrap_or_default();

@@ -62,6 +62,13 @@ impl Ladder {
         }
     }
 
+    /// How many times slower than its pace a throttled account goes at `score`: its rate halves with
+    /// every nat above the rung, down to a thousandth.
+    pub fn tightening(&self, score: f32) -> f64 {
+        let factor = f64::from(score - self.throttle).exp2();
+        if factor.is_nan() { 1.0 } else { factor.clamp(1.0, 1024.0) }
+    }
+
     /// Moves an account along the ladder: up at once, down with hysteresis and dwell.
     pub fn hold(&self, held: Held, score: f32, now: Timestamp) -> Held {
         let called = self.rung(score);

@@ -74,10 +74,6 @@ pub(super) struct Line<'a> {
     pub(super) truth: Option<Truth<'a>>,
 }
 
-fn seconds(t: f64) -> Timestamp {
-    Timestamp::from_millis((t * 1000.0).max(0.0) as u64)
-}
-
 #[derive(Debug, Deserialize)]
 pub(super) struct Truth<'a> {
     #[serde(default)]
@@ -90,7 +86,7 @@ fn unnamed() -> Cow<'static, str> {
 
 impl Line<'_> {
     pub(super) fn at(&self) -> Timestamp {
-        seconds(self.t)
+        Timestamp::from_seconds(self.t)
     }
 
     /// The ask this line stands for.
@@ -98,6 +94,7 @@ impl Line<'_> {
     /// # Errors
     /// When the conversation can't be read.
     pub(super) fn ask(&self, keyring: &Keyring) -> Result<Ask, String> {
+        let told = self.attributes.as_ref().map(|told| told.attributes(keyring));
         let caller = Caller {
             tenant: (&*self.tenant).into(),
             account: keyring.account(&self.tenant, "log", self.account.as_bytes()),
@@ -105,11 +102,7 @@ impl Line<'_> {
             end_user: self.end_user.as_ref().map(|user| keyring.tag("user", user.as_bytes())),
             egress: self.ip.map(|ip| keyring.egress(ip)).unwrap_or_default(),
             client: client_family(&self.headers()),
-            attributes: self
-                .attributes
-                .as_ref()
-                .map(|told| told.attributes(keyring))
-                .unwrap_or_default(),
+            attributes: told.unwrap_or_default(),
         };
         let id = ExchangeId(keyring.tag("exchange", self.id.as_bytes()));
         Ok(Ask { id, at: self.at(), caller, prompt: self.prompt(keyring)? })

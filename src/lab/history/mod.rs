@@ -113,9 +113,8 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         }
         let policies = self.engine.policies();
         let policy = policies.of(&ask.caller.tenant);
-        let slower = (verdict.score - policy.ladder.throttle).clamp(0.0, 10.0).exp2();
         let minute = 60.0 / f64::from(policy.throttle.requests_per_minute.get());
-        let gap = Duration::from_secs_f64(minute * f64::from(slower));
+        let gap = Duration::from_secs_f64(minute * policy.ladder.tightening(verdict.score));
         let slack = gap * (policy.throttle.burst.get() - 1);
         // The account's theoretical arrival time, as in any GCRA.
         let due = self.paces.entry(ask.caller.account).or_default();
