@@ -83,35 +83,34 @@ pub(super) fn decoded(
     if coding == Coding::Br && is_plain_too(coded) {
         return Err(Refusal::ambiguous(&TWICE_READABLE));
     }
-    let mut held = Held { body: BytesMut::new(), _share: None };
-    let mut decoder = Decoder::new(coding, settings.max_ratio);
-    let outcome = decoder.feed(coded, |plain| {
-        if plain.len() > settings.max_body.saturating_sub(held.body.len()) {
-            return Err(Failure::Undecodable(Undecodable::Bomb));
+    let refusal = |why| match why {
+        Undecodable::Bomb => Refusal::bomb(),
+        Undecodable::Broken => {
+            Refusal::malformed(format!("The body is not one whole {} stream.", coding.name()))
         }
-        reserve(&mut held, plain.len(), buffers).map_err(Failure::Refused)?;
+    };
+    let length = measured(coding, coded, settings).map_err(refusal)?;
+    let mut held = Held { body: BytesMut::new(), _share: None };
+    reserve(&mut held, length, buffers)?;
+    held.body.reserve(length);
+    let copied = Decoder::new(coding, settings.max_ratio).feed(coded, |plain| {
         held.body.extend_from_slice(plain);
         Ok(())
     });
-    match outcome {
-        Ok(()) if decoder.is_whole() => Ok(Bytes::from_owner(held)),
-        Err(Failure::Refused(refusal)) => Err(refusal),
-        Err(Failure::Undecodable(Undecodable::Bomb)) => Err(Refusal::bomb()),
-        Ok(()) | Err(Failure::Undecodable(Undecodable::Broken)) => {
-            Err(Refusal::malformed(format!("The body is not one whole {} stream.", coding.name())))
-        }
-    }
+    copied.map_err(refusal)?;
+    Ok(Bytes::from_owner(held))
 }
 
-enum Failure {
-    Undecodable(Undecodable),
-    Refused(Refusal),
-}
-
-impl From<Undecodable> for Failure {
-    fn from(why: Undecodable) -> Self {
-        Self::Undecodable(why)
-    }
+/// Bytes that a coded body comes to. Decoding twice is cheap beside what a bomb would cost if it had
+/// to be held to be found out.
+fn measured(coding: Coding, coded: &[u8], settings: &Settings) -> Result<usize, Undecodable> {
+    let mut length = 0;
+    let mut decoder = Decoder::new(coding, settings.max_ratio);
+    decoder.feed(coded, |plain| {
+        length += plain.len();
+        if length > settings.max_body { Err(Undecodable::Bomb) } else { Ok(()) }
+    })?;
+    if decoder.is_whole() { Ok(length) } else { Err(Undecodable::Broken) }
 }
 
 const TWICE_READABLE: Ambiguity = Ambiguity {

@@ -170,6 +170,8 @@ fn a_coded_body_comes_to_no_more_than_a_plain_one_may_and_counts_like_one() {
             super::tests::reason(decoded(coding, &small, &settings, &buffers)),
             Some(Reason::TooLarge)
         );
+        let refused = decoded(coding, &bomb, &Settings::default(), &budget(0));
+        assert_eq!(super::tests::reason(refused), Some(Reason::TooLarge), "it is never held");
         let buffers = budget(1 << 20);
         let refused = decoded(coding, &bomb, &Settings::default(), &buffers);
         assert_eq!(super::tests::reason(refused), Some(Reason::TooLarge), "{coding:?}");
