@@ -1,4 +1,4 @@
-//! One small HTTP/1.1 exchange, as a command-line tool needs it: no pool, no redirects.
+//! One small HTTP/1.1 exchange, as a command-line tool and a webhook need it: no pool, no redirects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,15 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// No answer that is asked for here is longer.
 const MOST_BYTES: usize = 64 << 10;
 
-/// Sends `body` to `uri` (GET where there is none), reads a JSON answer.
-pub(super) async fn fetch(uri: &Uri, body: Option<String>) -> Result<(StatusCode, Bytes)> {
+/// What is sent besides the target: a body to post (GET where there is none) and further fields.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    pub(super) body: Option<String>,
+    pub(super) fields: Vec<(&'static str, String)>,
+}
+
+/// Sends `message` to `uri`, reads a JSON answer.
+pub(super) async fn fetch(uri: &Uri, message: Message) -> Result<(StatusCode, Bytes)> {
     let exchange = async {
         let host = uri.host().context("the link has no host")?;
         let tls = match uri.scheme_str() {
@@ -35,9 +42,9 @@ pub(super) async fn fetch(uri: &Uri, body: Option<String>) -> Result<(StatusCode
         if tls {
             let name = ServerName::try_from(bare.to_owned())?;
             let stream = connector()?.connect(name, stream).await;
-            converse(stream.with_context(|| format!("no TLS with {host}"))?, uri, body).await
+            converse(stream.with_context(|| format!("no TLS with {host}"))?, uri, message).await
         } else {
-            converse(stream, uri, body).await
+            converse(stream, uri, message).await
         }
     };
     tokio::time::timeout(DEADLINE, exchange).await.context("no answer within 30 seconds")?
@@ -52,7 +59,7 @@ fn connector() -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-async fn converse<S>(stream: S, uri: &Uri, body: Option<String>) -> Result<(StatusCode, Bytes)>
+async fn converse<S>(stream: S, uri: &Uri, message: Message) -> Result<(StatusCode, Bytes)>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -60,17 +67,21 @@ where
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends by itself: with `sender`, or with the connection.
     let connection = tokio::spawn(connection);
+    let Message { body, fields } = message;
     let method = if body.is_some() { http::Method::POST } else { http::Method::GET };
     let authority = uri.authority().context("the link has no host")?;
     ensure!(!authority.as_str().contains('@'), "a link carries no credentials");
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(target)
         .header(header::HOST, authority.as_str())
         .header(header::ACCEPT, "application/json")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+        .header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in fields {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let read = Limited::new(answer.into_body(), MOST_BYTES).collect().await;

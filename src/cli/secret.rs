@@ -1,8 +1,9 @@
-//! The deployment's secret: from its file, else from the environment.
+//! The deployment's secrets: from their files, else from the environment.
 
 use std::path::Path;
 
 use stillguard::config::{Config, process_environment};
+use stillguard::guard::{self, Secret as WebhookSecret};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -28,6 +29,28 @@ fn from_file(file: &Path) -> Result<Secret, Failure> {
         .map(Zeroizing::new)
         .map_err(|why| Failure::Unreadable(format!("can't read the secret {name}: {why}")))?;
     parse(&digits).ok_or_else(|| Failure::Mistakes(format!("the content of {name} {EXPECTED}")))
+}
+
+const WEBHOOK_VARIABLE: &str = "STILLGUARD_WEBHOOK_SECRET";
+
+/// The guard's settings with the webhook's secret in its place, where there is a webhook. Blocks on
+/// the disk.
+pub(super) fn guard(config: &Config) -> Result<guard::Settings, String> {
+    let mut guard = config.guard.clone();
+    if let Some(webhook) = &mut guard.challenge.webhook {
+        let text = match &webhook.secret_file {
+            Some(file) => std::fs::read_to_string(file)
+                .map_err(|why| format!("can't read the secret {}: {why}", file.display()))?,
+            None => process_environment(WEBHOOK_VARIABLE).ok_or_else(|| {
+                format!(
+                    "guard.challenge.webhook has no secret_file, and {WEBHOOK_VARIABLE} is not set"
+                )
+            })?,
+        };
+        let secret = WebhookSecret::parse(&Zeroizing::new(text));
+        webhook.secret = Some(secret.map_err(|why| why.to_string())?);
+    }
+    Ok(guard)
 }
 
 /// A secret for this process only.

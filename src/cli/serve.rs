@@ -49,7 +49,9 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
     let telemetry = Arc::clone(&shared.telemetry);
-    let stack = (GuardLayer::new(Arc::clone(&shared)), endpoints.clone());
+    let guard = GuardLayer::new(Arc::clone(&shared));
+    let notices = guard.notices();
+    let stack = (guard, endpoints.clone());
     let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
     let admin_address = admin.local_addr().context("can't tell the admin address")?;
     greet(server.local_addr(), admin_address, &config)?;
@@ -61,6 +63,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         shared: Arc::clone(&shared),
         certificates: server.certificates(),
         endpoints,
+        notices,
         watched,
         state,
         stop: stop.clone(),
@@ -111,11 +114,12 @@ fn shared(config: &Config) -> Result<Shared, Failure> {
     };
     let keyring = Keyring::new(*secret);
     let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
+    let guard = secret::guard(config).map_err(Failure::Mistakes)?;
     let policies = Policies::from(&config.policy());
     let telemetry = Telemetry::start(&config.telemetry(), &tenants(config));
     let telemetry = telemetry.context("can't start the decision log")?;
     Ok(Shared {
-        settings: ArcSwap::from_pointee(config.guard.clone()),
+        settings: ArcSwap::from_pointee(guard),
         identifier: ArcSwap::from_pointee(identifier),
         engine: Arc::new(Engine::new(config.engine(), policies)),
         telemetry: Arc::new(telemetry),

@@ -5,7 +5,7 @@ use http::{StatusCode, Uri};
 use serde::Deserialize;
 use stillguard::guard::solve_puzzles;
 
-use super::fetch::fetch;
+use super::fetch::{Message, fetch};
 use super::{Failure, print};
 
 /// What the proxy answers to `GET /.stillguard/c/<token>`.
@@ -46,7 +46,7 @@ pub(super) fn solve(url: &str) -> Result<(), Failure> {
 }
 
 async fn ask(uri: &Uri) -> Result<Challenge> {
-    let (status, body) = fetch(uri, None).await?;
+    let (status, body) = fetch(uri, Message::default()).await?;
     expect_ok(status)?;
     let challenge: Challenge =
         serde_json::from_slice(&body).context("this is not a challenge of stillguard")?;
@@ -61,7 +61,7 @@ async fn ask(uri: &Uri) -> Result<Challenge> {
 /// Posts to the link itself, not to where the answer may point: the work stays with its server.
 async fn answer(uri: &Uri, solution: &[String]) -> Result<Cleared> {
     let body = serde_json::json!({ "solution": solution }).to_string();
-    let (status, body) = fetch(uri, Some(body)).await?;
+    let (status, body) = fetch(uri, Message { body: Some(body), ..Message::default() }).await?;
     expect_ok(status)?;
     serde_json::from_slice(&body).context("the answer to the solution can't be read")
 }
@@ -69,6 +69,9 @@ async fn answer(uri: &Uri, solution: &[String]) -> Result<Cleared> {
 fn expect_ok(status: StatusCode) -> Result<()> {
     match status {
         StatusCode::OK => Ok(()),
+        StatusCode::FORBIDDEN => {
+            bail!("this account can't be verified by work; ask the provider of the API")
+        }
         StatusCode::BAD_REQUEST => bail!("the solution was not accepted"),
         StatusCode::NOT_FOUND => bail!("the server doesn't know this link"),
         StatusCode::CONFLICT => bail!("this link was used already; send a request for a new one"),

@@ -6,13 +6,14 @@
 //! ```json
 //! {"v":1,"kind":"ask","ask":{},"verdict":{}}
 //! {"v":1,"kind":"end","id":"00000000000000a1","ended":0,"ending":"complete","status":200,"completion":{}}
+//! {"v":1,"kind":"trial","account":"acct_…","at":0,"step":"issued","from":"00000000000000a1","took":0}
 //! {"v":1,"kind":"tick","at":0}
 //! ```
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Verdict;
-use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId};
+use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
 /// One line of the decision log. Features only: no text, no key.
@@ -25,6 +26,8 @@ pub enum Line {
     Accepted { id: ExchangeId, at: Timestamp },
     /// An exchange ended. Its ask was written before, unless a refusal came before judgement.
     End(End),
+    /// A challenge was put to an account, or answered.
+    Trial(Trial),
     /// Memory expired as of this time.
     Tick { at: Timestamp },
 }
@@ -63,6 +66,7 @@ impl Line {
         match self {
             Self::Ask { ask, .. } => ask.at,
             Self::End(end) => end.ended,
+            Self::Trial(trial) => trial.at,
             Self::Tick { at } | Self::Accepted { at, .. } => *at,
         }
     }
@@ -89,6 +93,7 @@ enum Spelling {
     Ask { ask: Ask, verdict: Verdict },
     Accepted { id: ExchangeId, at: Timestamp },
     End(End),
+    Trial(Trial),
     Tick { at: Timestamp },
 }
 

@@ -31,7 +31,8 @@ pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::{AccountId, TenantName};
 use crate::policy::{Action, Held, Policies, Policy};
-use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates};
+pub use crate::signal::Clearance;
+use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates, Step, Trial};
 use crate::time::Timestamp;
 
 /// Account ids are keyed hashes, so a fixed seed gives attackers nothing and replays one order.
@@ -53,13 +54,6 @@ pub struct Engine {
 struct Rules {
     settings: Settings,
     policies: Arc<Policies>,
-}
-
-/// Proof that an account has answered a challenge: until when, and for how many requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Clearance {
-    pub until: Timestamp,
-    pub requests: u32,
 }
 
 /// What an ask amounts to before policy has its say.
@@ -261,14 +255,20 @@ impl Engine {
         &self.rates
     }
 
-    /// Records that an account has answered its challenge. False when the account is not known.
-    pub fn clear(&self, account: AccountId, clearance: Clearance) -> bool {
-        let found = self.find(account);
-        found.is_some_and(|account| {
-            let mut account = lock(&account);
+    /// Takes in a step of an account's challenge: what it earns, what it takes away, what it says.
+    /// False when the account is not known.
+    pub fn tried(&self, trial: &Trial) -> bool {
+        let Some(account) = self.find(trial.account) else { return false };
+        let (rules, mut account) = (self.rules(), lock(&account));
+        if let Some(clearance) = trial.clearance {
             account.clearance = Some(Granted { clearance, score: account.score });
-            true
-        })
+        } else if trial.step == Step::Denied {
+            account.clearance = None;
+        }
+        let settings = &rules.settings.signals;
+        let learnt = signal::tried(settings, trial, &mut account.memory, &self.fleet.memory);
+        account.show(trial.at, &learnt, &self.fleet.cohorts);
+        true
     }
 
     /// Accounts remembered now.

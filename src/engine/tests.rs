@@ -193,13 +193,37 @@ fn a_clearance_lets_past_a_challenge_for_as_many_requests_as_it_says() {
     let engine = engine(low);
     engine.learn(&served(ask(1, 1, START), &[]));
     assert_eq!(engine.assess(&ask(1, 2, seconds(1))).outcome(), Action::Challenge);
-    assert!(engine.clear(AccountId([1; 16]), Clearance { until: seconds(60), requests: 2 }));
+    assert!(engine.tried(&solved(1, 2)));
     let outcome = |n| engine.assess(&ask(1, n, seconds(n))).outcome();
     assert_eq!(
         [outcome(3), outcome(4), outcome(5)],
         [Action::Allow, Action::Allow, Action::Challenge]
     );
-    assert!(!engine.clear(AccountId([9; 16]), Clearance { until: seconds(60), requests: 2 }));
+    assert!(!engine.tried(&solved(9, 2)));
+}
+
+fn solved(account: u8, requests: u32) -> Trial {
+    Trial {
+        account: AccountId([account; 16]),
+        at: seconds(1),
+        step: Step::Solved,
+        from: Tag(1),
+        org: None,
+        took: 9,
+        clearance: Some(Clearance { until: seconds(60), requests }),
+    }
+}
+
+#[test]
+fn a_denial_takes_a_clearance_away() {
+    let low = r#"{"defaults": {"mode": "enforce",
+        "ladder": {"shape": -20, "throttle": -19, "challenge": -18, "drop": 50}}}"#;
+    let engine = engine(low);
+    engine.learn(&served(ask(1, 1, START), &[]));
+    engine.tried(&solved(1, 500));
+    assert!(engine.assess(&ask(1, 2, seconds(2))).cleared);
+    engine.tried(&Trial { step: Step::Denied, clearance: None, ..solved(1, 0) });
+    assert!(!engine.assess(&ask(1, 3, seconds(3))).cleared);
 }
 
 #[test]
@@ -208,7 +232,7 @@ fn an_expired_clearance_is_none() {
         "ladder": {"shape": -20, "throttle": -19, "challenge": -18, "drop": 50}}}"#;
     let engine = engine(low);
     engine.learn(&served(ask(1, 1, START), &[]));
-    engine.clear(AccountId([1; 16]), Clearance { until: seconds(60), requests: 500 });
+    engine.tried(&solved(1, 500));
     assert_eq!(engine.assess(&ask(1, 2, seconds(61))).outcome(), Action::Challenge);
 }
 

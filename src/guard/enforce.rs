@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::throttle;
 use crate::engine::{Pace, Verdict};
 use crate::policy::{Action, Policy};
-use crate::signal::Ask;
+use crate::signal::{Ask, Step, Trial};
 
 /// Lets an exchange pass, with what it holds under its limits, or refuses it.
 ///
@@ -34,7 +34,7 @@ pub(super) fn enforce(
     match verdict.outcome() {
         Action::Drop => return Err(Refusal::dropped()),
         Action::Challenge if known.is_some() => {
-            return Err(challenged(room, ask, verdict.score - policy.ladder.challenge, head));
+            return Err(challenged(room, (ask, verdict), policy.ladder.challenge, head));
         }
         Action::Challenge | Action::Throttle => {
             let pace = known.as_ref().unwrap_or_else(|| engine.strangers());
@@ -47,9 +47,29 @@ pub(super) fn enforce(
     limiter.admit(ask, now)
 }
 
-fn challenged(room: &Room, ask: &Ask, excess: f32, head: &Parts) -> Refusal {
+/// Puts a challenge to the account, `rung` being the score from which it holds.
+fn challenged(room: &Room, (ask, verdict): (&Ask, &Verdict), rung: f32, head: &Parts) -> Refusal {
     let settings = room.shared.settings.load();
-    let (token, expires) = room.challenges.issue(ask, excess, &settings.challenge);
+    let settings = &settings.challenge;
+    let (token, expires) = room.challenges.issue(ask, verdict.score - rung, settings);
+    let own = verdict.score - verdict.group >= rung;
+    room.tried(&Trial {
+        account: ask.caller.account,
+        at: room.shared.clock.now(),
+        step: if own { Step::Issued } else { Step::IssuedToCrowd },
+        from: ask.caller.egress,
+        org: ask.caller.org,
+        took: 0,
+        clearance: None,
+    });
+    if settings.webhook.is_some() {
+        // What the caller says of the host stays out of it.
+        let base = settings.base_url.as_ref().map_or("", |base| base.as_str());
+        let link = challenge::link(base, &token);
+        if !room.challenges.tell(ask, verdict, (&link, expires)) {
+            room.shared.telemetry.metrics.webhook("dropped");
+        }
+    }
     Refusal::challenged(challenge::link(&room.base(head), &token), expires)
 }
 

@@ -17,6 +17,7 @@ mod refusal;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,7 +32,10 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
 use self::challenge::Challenges;
-pub use self::challenge::{BaseUrl, NotABaseUrl, Settings as ChallengeSettings, solve_puzzles};
+pub use self::challenge::{
+    Attempt, BaseUrl, NotABaseUrl, NotAWebhookUrl, Notice, Notices, Secret,
+    Settings as ChallengeSettings, WeakSecret, Webhook, WebhookUrl, solve_puzzles,
+};
 pub use self::coding::Coding;
 use self::inspect::Inspected;
 pub use self::observe::Observed;
@@ -45,8 +49,8 @@ pub use self::socket::Socket;
 use crate::dialect::{self, Dialect, Framing};
 use crate::engine::Engine;
 use crate::identity::{Identifier, Identity, Keyring, Peer};
-use crate::signal::{Ask, ExchangeId};
-use crate::telemetry::{Stage, Telemetry};
+use crate::signal::{Ask, ExchangeId, Trial};
+use crate::telemetry::{FailOpen, Stage, Telemetry};
 use crate::time::Clock;
 
 /// The layer: wraps any inference service. Cheap to clone; make one per process, since spent
@@ -83,6 +87,13 @@ impl GuardLayer {
         let buffers = Arc::new(Semaphore::new(kib.clamp(1, Semaphore::MAX_PERMITS)));
         let challenges = Challenges::new(&shared.keyring, shared.clock);
         Self { room: Arc::new(Room { shared, buffers, challenges, exchanges: AtomicU64::new(0) }) }
+    }
+
+    /// What is to be told to the operator's own verification, for whoever delivers it. Once; where
+    /// nobody takes it, notices are dropped and counted.
+    pub fn notices(&self) -> Option<Notices> {
+        let queue = self.room.challenges.notices()?;
+        Some(Notices { queue, shared: Arc::clone(&self.room.shared) })
     }
 }
 
@@ -296,13 +307,28 @@ impl Room {
         let (head, body) = request.into_parts();
         let settings = self.shared.settings.load_full();
         let address = self.identify(&head).map(|identity| identity.address);
+        let address = address.unwrap_or_else(|_| peer(&head).address.ip());
         let visit = challenge::Visit {
             settings: &settings.challenge,
-            address: address.unwrap_or_else(|_| peer(&head).address.ip()),
+            address,
+            from: self.shared.keyring.egress(address),
             base: &self.base(&head),
-            grant: &|account, clearance| self.shared.engine.clear(account, clearance),
+            tried: &|trial| self.tried(trial),
         };
         challenge::answer(&self.challenges, &head, body, visit).await
+    }
+
+    /// Writes a step of a challenge down and has the engine take it in. False when it does not know
+    /// the account.
+    fn tried(&self, trial: &Trial) -> bool {
+        let Shared { engine, telemetry, .. } = &*self.shared;
+        telemetry.metrics.challenge(trial.step.name());
+        telemetry.decisions.tried(trial);
+        let taken = catch_unwind(AssertUnwindSafe(|| engine.tried(trial)));
+        taken.unwrap_or_else(|_| {
+            telemetry.metrics.fail_open(FailOpen::Panic);
+            false
+        })
     }
 
     /// Scheme and authority that links to this proxy start with.

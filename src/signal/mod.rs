@@ -10,11 +10,13 @@ mod lexicon;
 mod linkage;
 mod registry;
 mod share;
+mod trial;
 pub mod crowd;
 pub mod habits;
 pub mod index;
 pub mod sketch;
 
+mod challenge;
 mod elicitation;
 mod equal_loads;
 mod failover;
@@ -41,6 +43,7 @@ pub use self::features::{Answer, Rates, inspect};
 pub use self::habits::Habits;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
 use self::registry::{Signal, signals};
+pub use self::trial::{Clearance, Step, Trial};
 
 signals! {
     elicitation: elicitation::Elicitation,
@@ -57,6 +60,7 @@ signals! {
     migration: migration::Migration,
     failover: failover::Failover,
     equal_loads: equal_loads::EqualLoads,
+    challenge: challenge::Challenge,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::crowd::Crowds;
 use super::exchange::{Ask, Exchange};
 use super::habits::Habits;
+use super::trial::Trial;
 use crate::time::Timestamp;
 
 /// One heuristic: what it remembers and what that memory says.
@@ -45,6 +46,12 @@ pub(super) trait Signal {
         account: &mut Self::Account,
         fleet: &Self::Fleet,
     ) -> Option<f32>;
+
+    /// Takes in a step of a challenge put to the account. Returns the account's statistic, or none
+    /// when the step says nothing about it.
+    fn tried(_: &Self::Params, _: &Trial, _: &mut Self::Account, _: &Self::Fleet) -> Option<f32> {
+        None
+    }
 
     /// Forgets what has expired. The only place where fleet memory shrinks.
     fn tick(_: &Self::Params, _: &Self::Fleet, _: Timestamp) {}
@@ -204,6 +211,15 @@ macro_rules! signals {
                 Mode::Off => None,
                 _ => <$signal as Signal>::learn(
                     &settings.$name.params, ended, &mut account.$name, &fleet.$name),
+            }),*]
+        }
+
+        /// Takes in a step of a challenge and returns the statistics it moved.
+        pub fn tried(settings: &Settings, trial: &Trial, account: &mut Account, fleet: &Fleet) -> Statistics {
+            [$(match settings.$name.mode {
+                Mode::Off => None,
+                _ => <$signal as Signal>::tried(
+                    &settings.$name.params, trial, &mut account.$name, &fleet.$name),
             }),*]
         }
 

@@ -1,4 +1,4 @@
-//! The decision log: one JSON line per ask, end and tick, features only.
+//! The decision log: one JSON line per ask, end, step of a challenge and tick, features only.
 //!
 //! Traffic hands owned lines to one writer thread through a bounded queue and never waits for it:
 //! when the queue is full, or the disk broken, lines are dropped and counted.
@@ -15,7 +15,7 @@ use super::metrics::LogCounters;
 use super::recent::{Decision, Recent};
 use super::settings::DecisionLog;
 use crate::engine::{Line, Verdict};
-use crate::signal::{Ask, Exchange, ExchangeId};
+use crate::signal::{Ask, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
 /// What the writer pauses between looking into its queue. It is never woken by a line: waking a
@@ -67,6 +67,11 @@ impl Decisions {
     /// The endpoint has accepted the caller of an exchange that goes on.
     pub fn accepted(&self, id: ExchangeId, at: Timestamp) {
         self.log(|| Line::Accepted { id, at });
+    }
+
+    /// A challenge takes a step.
+    pub fn tried(&self, trial: &Trial) {
+        self.log(|| Line::Trial(trial.clone()));
     }
 
     /// The engine ticks: a replay must do so at the same place.

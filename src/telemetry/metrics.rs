@@ -31,6 +31,8 @@ pub struct Metrics {
     asks: Family<ByApi, Counter>,
     signals: [Counter; COUNT],
     refusals: Family<ByReason, Counter>,
+    challenges: Family<ByOutcome, Counter>,
+    webhooks: Family<ByOutcome, Counter>,
     ambiguous: Family<ByReason, Counter>,
     fail_open: [Counter; 4],
     overhead: [Histogram; 3],
@@ -96,6 +98,16 @@ impl Metrics {
 
     pub fn refused(&self, reason: Reason) {
         self.refusals.get_or_create(&ByReason::from(reason)).inc();
+    }
+
+    /// A step of a challenge.
+    pub fn challenge(&self, outcome: &'static str) {
+        self.challenges.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// What became of a notice to the operator's own verification.
+    pub fn webhook(&self, outcome: &'static str) {
+        self.webhooks.get_or_create(&ByOutcome { outcome }).inc();
     }
 
     /// A body that has two meanings, by label.
@@ -219,6 +231,16 @@ impl Default for Metrics {
             asks: add(into, "asks", "Requests judged"),
             signals: signals(into),
             refusals: add(into, "refusals", "Requests refused"),
+            challenges: add(
+                into,
+                "challenges",
+                "Challenges put to accounts, and what came of them",
+            ),
+            webhooks: add(
+                into,
+                "webhooks",
+                "Notices of challenged accounts by what became of them",
+            ),
             ambiguous: add(into, "ambiguous_body", "Bodies that have two meanings"),
             fail_open: fail_open(into),
             overhead: overhead(into),

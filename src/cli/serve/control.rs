@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use http::StatusCode;
 use stillguard::config::{self, Changed, Config, Reload};
-use stillguard::guard::Shared;
+use stillguard::guard::{Attempt, Notices, Shared};
 use stillguard::net::Certificates;
 use stillguard::net::upstream::Endpoints;
 use stillguard::policy::Policies;
@@ -20,10 +21,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::fetch::{Message, fetch};
+use crate::cli::secret;
+
 pub(super) struct Control {
     pub(super) shared: Arc<Shared>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) endpoints: Endpoints,
+    /// What the operator's own verification is to be told.
+    pub(super) notices: Option<Notices>,
     /// The file, and what it said when it was read: without the command line's words.
     pub(super) watched: Option<(PathBuf, Config)>,
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
@@ -59,7 +65,7 @@ impl Control {
     }
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, certificates, endpoints, watched, stop, state } = self;
+        let Self { shared, certificates, endpoints, notices, watched, stop, state } = self;
         // From here on none of them ends the process; only then may anybody be told it is ready.
         let mut ends = Ends::new()?;
         let _hangup = signal(SignalKind::hangup())?;
@@ -72,7 +78,9 @@ impl Control {
         let following = follow(&shared, watched, done.clone(), apply);
         let ticking = tick(&shared, &ticked, &done);
         let rereading = reread_keys(&ticked, &done);
-        tokio::try_join!(ticking, following, rereading, obey(&mut ends, &stop, &state, &done))?;
+        let telling = tell(notices, &done);
+        let obeying = obey(&mut ends, &stop, &state, &done);
+        tokio::try_join!(ticking, following, rereading, telling, obeying)?;
         Ok(())
     }
 }
@@ -105,6 +113,27 @@ async fn tick(
                 second(shared);
                 shared.telemetry.metrics.endpoints(endpoints.up());
             }
+        }
+    }
+}
+
+/// Takes notices to the operator's own verification. What waits at the end is let go.
+async fn tell(notices: Option<Notices>, done: &CancellationToken) -> anyhow::Result<()> {
+    let Some(notices) = notices else { return Ok(()) };
+    tokio::select! {
+        () = done.cancelled() => {}
+        () = notices.deliver(post) => {}
+    }
+    Ok(())
+}
+
+async fn post(attempt: Attempt) -> Option<StatusCode> {
+    let message = Message { body: Some(attempt.body), fields: attempt.fields.into() };
+    match fetch(&attempt.url, message).await {
+        Ok((status, _)) => Some(status),
+        Err(why) => {
+            tracing::debug!("the webhook was not delivered: {why:#}");
+            None
         }
     }
 }
@@ -173,6 +202,7 @@ fn apply(
     config: &Config,
 ) -> Result<(), String> {
     let identifier = super::identifier(config, &shared.keyring)?;
+    let guard = secret::guard(config)?;
     let forward = config.forward();
     let keys = forward.keys().map_err(|why| why.to_string())?;
     if let Some((certificates, files)) = certificates.zip(config.net.tls.as_ref()) {
@@ -180,7 +210,7 @@ fn apply(
     }
     endpoints.rekey(&forward, keys);
     shared.identifier.store(Arc::new(identifier));
-    shared.settings.store(Arc::new(config.guard.clone()));
+    shared.settings.store(Arc::new(guard));
     shared.telemetry.metrics.tenants(&super::tenants(config));
     shared.engine.reload(config.engine(), Policies::from(&config.policy()));
     Ok(())

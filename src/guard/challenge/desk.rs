@@ -15,15 +15,19 @@ use http_body_util::{BodyExt, Full, Limited};
 use serde_json::json;
 
 use super::token::Token;
-use super::{Challenges, Outcome, Settings, expiry};
-use crate::engine::Clearance;
+use super::{Challenges, Outcome, Settings, expiry, webhook};
 use crate::guard::refusal::date;
 use crate::guard::throttle::Wait;
-use crate::identity::AccountId;
-use crate::signal::ExchangeId;
+use crate::identity::Tag;
+use crate::signal::{ExchangeId, Trial};
 
 const PREFIX: &str = "/.stillguard/";
+/// Where the operator's own verification reports.
+const ATTEST: &str = "attest";
 const PAGE: &str = include_str!("page.html");
+const SAID: &str = include_str!("said.html");
+/// What links begin with.
+const LINKS: &str = "/.stillguard/c/";
 const FILES: [(&str, &str, &str); 3] = [
     ("page.js", "text/javascript; charset=utf-8", include_str!("page.js")),
     ("worker.js", "text/javascript; charset=utf-8", include_str!("worker.js")),
@@ -40,10 +44,12 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub(in crate::guard) struct Visit<'a> {
     pub settings: &'a Settings,
     pub address: IpAddr,
+    /// The visitor's network.
+    pub from: Tag,
     /// Scheme and authority that links start with.
     pub base: &'a str,
-    /// Lifts the challenge from an account; false when the engine does not know it.
-    pub grant: &'a (dyn Fn(AccountId, Clearance) -> bool + Sync),
+    /// Has the engine take in a step of a challenge; false when it does not know the account.
+    pub tried: &'a (dyn Fn(&Trial) -> bool + Sync),
 }
 
 /// Whether a path is the desk's own.
@@ -67,13 +73,36 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let mut response = match challenges.look(visit.address, visit.settings) {
+        Ok(()) => serve(challenges, head, body, &visit).await,
+        Err(wait) => report(head, Outcome::TooFast(wait)),
+    };
+    if let Some(date) = date(challenges.clock.now()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+async fn serve<B>(
+    challenges: &Challenges,
+    head: &Parts,
+    body: B,
+    visit: &Visit<'_>,
+) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let name = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let reading = head.method == Method::GET || head.method == Method::HEAD;
-    let mut response = match (FILES.iter().find(|file| file.0 == name), name.strip_prefix("c/")) {
+    match (FILES.iter().find(|file| file.0 == name), name.strip_prefix("c/")) {
         (Some((_, kind, text)), _) if reading => file(kind, text),
-        (None, Some(text)) if reading => show(challenges, head, text, &visit),
+        (None, Some(text)) if reading => show(challenges, head, text, visit),
         (None, Some(text)) if head.method == Method::POST => {
-            take(challenges, (head, text), body, &visit).await
+            take(challenges, (head, text), body, visit).await
+        }
+        (None, None) if name == ATTEST && head.method == Method::POST => {
+            hear(challenges, head, body, visit).await
         }
         (None, None) => report(head, Outcome::Unknown),
         _ => {
@@ -81,11 +110,7 @@ where
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
             response
         }
-    };
-    if let Some(date) = date(challenges.clock.now()) {
-        response.headers_mut().insert(DATE, date);
     }
-    response
 }
 
 /// The challenge as a page or as JSON. Changes nothing: chats and scanners open links too.
@@ -134,22 +159,59 @@ where
     if let Err(wait) = challenges.pace(&token, visit.address, visit.settings) {
         return report(head, Outcome::TooFast(wait));
     }
-    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if declared.and_then(|value| value.parse().ok()).is_some_and(|bytes: u64| bytes > 2048) {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", String::new());
-    }
-    let body = Limited::new(body, MAX_BODY).collect();
-    let body = match tokio::time::timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return plain(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", String::new());
-        }
-        _ => return report(head, Outcome::Wrong),
+    let body = match whole(head, body).await {
+        Ok(body) => body,
+        Err(response) => return *response,
     };
     let solutions = solutions(&body);
     let solutions: Vec<_> = solutions.iter().map(String::as_str).collect();
-    let outcome = challenges.settle((text, &token), &solutions, visit.settings, visit.grant);
-    report(head, outcome)
+    report(head, challenges.settle((text, &token), &solutions, visit))
+}
+
+/// Takes the word of the operator's system. Without one there is no such endpoint.
+async fn hear<B>(
+    challenges: &Challenges,
+    head: &Parts,
+    body: B,
+    visit: &Visit<'_>,
+) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let webhook = visit.settings.webhook.as_ref();
+    let Some((webhook, secret)) = webhook.and_then(|hook| Some((hook, hook.secret.as_ref()?)))
+    else {
+        return report(head, Outcome::Unknown);
+    };
+    let body = match whole(head, body).await {
+        Ok(body) => body,
+        Err(response) => return *response,
+    };
+    let now = challenges.clock.now();
+    let Some((id, word)) = webhook::read(secret, &head.headers, &body, now) else {
+        return report(head, Outcome::Unsigned);
+    };
+    report(head, challenges.hear((id, &word), webhook, visit))
+}
+
+/// The whole body, or what to say instead.
+async fn whole<B>(head: &Parts, body: B) -> Result<Bytes, Box<Response<Full<Bytes>>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let too_large = || Box::new(plain(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", String::new()));
+    let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if declared.and_then(|value| value.parse().ok()).is_some_and(|bytes: usize| bytes > MAX_BODY) {
+        return Err(too_large());
+    }
+    let body = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIME, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        _ => Err(Box::new(report(head, Outcome::Wrong))),
+    }
 }
 
 /// `{"solution": ["...", ...]}` or a form's `solution=...`, whose 16 entries may be separated by
@@ -191,17 +253,22 @@ fn unescape(field: &str) -> String {
 fn report(head: &Parts, outcome: Outcome) -> Response<Full<Bytes>> {
     let says = match outcome {
         Outcome::Cleared { .. } => "Verified. Your program can go on as it is.",
+        Outcome::Noted => "Noted.",
         Outcome::Wrong => "That is not the solution.",
+        Outcome::Denied => {
+            "This account can't be verified here. Please ask the provider of the API."
+        }
+        Outcome::Unsigned => "This message is not signed as it must be.",
         Outcome::Unknown => "There is no such challenge.",
         Outcome::Spent => "This challenge has been answered already.",
         Outcome::Expired => "This challenge has expired. Your program's next error has a new one.",
         Outcome::TooFast(_) => "Too many answers. Please retry shortly.",
     };
     let mut response = if wants_page(head) {
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Verification</title>\
-             <link rel=\"stylesheet\" href=\"{PREFIX}page.css\"><main><p>{says}</p></main></html>\n"
-        );
+        // As a link's page does, it finds its files from where it stands: a proxy in front may have put
+        // something before the prefix.
+        let up = if head.uri.path().starts_with(LINKS) { "../" } else { "" };
+        let page = SAID.replace("{{up}}", up).replace("{{says}}", says);
         plain(outcome.status(), "text/html; charset=utf-8", page)
     } else {
         let mut body = json!({ "status": outcome.name(), "message": says });
@@ -220,8 +287,8 @@ fn report(head: &Parts, outcome: Outcome) -> Response<Full<Bytes>> {
 fn file(kind: &'static str, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = plain(StatusCode::OK, kind, String::new());
     *response.body_mut() = Full::new(Bytes::from_static(text.as_bytes()));
-    let daily = HeaderValue::from_static("public, max-age=86400");
-    response.headers_mut().insert(CACHE_CONTROL, daily);
+    let briefly = HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(CACHE_CONTROL, briefly);
     response
 }
 

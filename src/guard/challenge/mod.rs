@@ -3,28 +3,35 @@
 //! The link in the refusal carries all state; what is kept is whose challenges are open, bounded,
 //! and which are spent. A leaked link lets a stranger do the work for an account, never act as it.
 
+mod delivery;
 mod desk;
 mod memory;
 mod puzzle;
 mod settings;
 mod token;
+mod webhook;
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+pub use self::delivery::{Attempt, Notices};
 use self::memory::{Expiring, Full};
 pub use self::puzzle::solve_puzzles;
 pub use self::settings::{BaseUrl, NotABaseUrl, Settings};
 use self::token::{Mint, Token};
+use self::webhook::{Finding, MessageId, Word};
+pub use self::webhook::{NotAWebhookUrl, Notice, Secret, WeakSecret, Webhook, WebhookUrl};
 use super::throttle;
-use crate::engine::Clearance;
+use crate::engine::{Clearance, Verdict};
 use crate::identity::{AccountId, Keyring};
 use crate::policy::Pace;
-use crate::signal::Ask;
+use crate::signal::{Ask, Step, Trial};
 use crate::time::{Clock, Timestamp};
 
 pub(super) use self::desk::{Visit, answer, link, owns};
@@ -34,13 +41,21 @@ const PUZZLES: u8 = 16;
 /// Challenged accounts, and spent challenges, remembered at once.
 const REMEMBERED: usize = 1 << 16;
 const DAY: Duration = Duration::from_secs(86_400);
+/// Looks at the desk per answer that may be given: a page is four of them, and an office shares one
+/// address.
+const LOOKS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 
 /// Issues challenges and takes their answers.
 #[derive(Debug)]
 pub(super) struct Challenges {
     mint: Mint,
     clock: Clock,
+    /// Seconds since the epoch. What is spent is forgotten with the process, so links made up to
+    /// here are taken for expired.
+    started: u32,
     memory: Mutex<Memory>,
+    notices: Sender<Notice>,
+    queue: Mutex<Option<Receiver<Notice>>>,
 }
 
 #[derive(Debug)]
@@ -50,15 +65,28 @@ struct Memory {
     /// Clearances of the last day or two.
     cleared: Expiring<[u8; 12], u8>,
     spent: Expiring<[u8; 8], ()>,
-    /// When an address or an account may answer again.
+    /// When an address or an account may answer again, or look.
     paces: Expiring<[u8; 17], AtomicU64>,
+    /// Accounts the operator's system was told of.
+    told: Expiring<AccountId, ()>,
+    /// Until when the operator's system has denied an account.
+    denied: Expiring<AccountId, Timestamp>,
+    /// Messages of that system that were taken.
+    taken: Expiring<MessageId, ()>,
 }
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Outcome {
-    Cleared { seconds: u32, requests: u32 },
+    Cleared {
+        seconds: u32,
+        requests: u32,
+    },
+    /// The word of the operator's system was taken.
+    Noted,
     Wrong,
+    Denied,
+    Unsigned,
     Unknown,
     Spent,
     Expired,
@@ -72,9 +100,19 @@ impl Challenges {
             cleared: Expiring::new(REMEMBERED),
             spent: Expiring::new(REMEMBERED),
             paces: Expiring::new(REMEMBERED),
+            told: Expiring::new(REMEMBERED),
+            denied: Expiring::new(REMEMBERED),
+            taken: Expiring::new(REMEMBERED),
         };
         let mint = Mint::new(keyring.derive("challenge"));
-        Self { mint, clock, memory: Mutex::new(memory) }
+        let (notices, queue) = channel(delivery::QUEUE);
+        let (memory, queue) = (Mutex::new(memory), Mutex::new(Some(queue)));
+        Self { mint, clock, started: seconds(clock.now()), memory, notices, queue }
+    }
+
+    /// What waits to be delivered to the operator's system. Once.
+    pub(super) fn notices(&self) -> Option<Receiver<Notice>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A challenge for the account behind `ask`, `excess` nats above the rung: its token, and until
@@ -89,7 +127,7 @@ impl Challenges {
         let token = Token {
             bits: settings.difficulty(excess, cleared),
             count: PUZZLES,
-            issued: u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX),
+            issued: seconds(now).max(self.started.saturating_add(1)),
             account,
             nonce: ask.id.0.0.to_be_bytes(),
         };
@@ -102,7 +140,30 @@ impl Challenges {
     }
 
     fn is_expired(&self, token: &Token, settings: &Settings) -> bool {
-        expiry(token, settings) <= self.clock.now()
+        token.issued <= self.started || expiry(token, settings) <= self.clock.now()
+    }
+
+    /// Tells the operator's system, once per account and lifetime of a challenge. False when there
+    /// was no room to.
+    pub(super) fn tell(&self, ask: &Ask, verdict: &Verdict, at: (&str, Timestamp)) -> bool {
+        let (account, now) = (ask.caller.account, self.clock.now());
+        match self.memory().told.first(account, (), now, at.1) {
+            Ok(true) => self.notices.try_send(Notice::new(ask, verdict, at.0, at.1)).is_ok(),
+            Ok(false) => true,
+            Err(Full) => false,
+        }
+    }
+
+    /// Counts one more look at the desk from `address`, whatever is looked at.
+    fn look(&self, address: IpAddr, settings: &Settings) -> Result<(), Duration> {
+        let rate = settings.answers_per_minute.saturating_mul(LOOKS);
+        let pace = Pace { requests_per_minute: rate, burst: rate };
+        let (now, nanos) = (self.clock.now(), self.clock.elapsed_nanos());
+        let mut key = address_key(address);
+        key[16] = 1;
+        let mut memory = self.memory();
+        let cell = memory.paces.renew(key, now, Duration::from_secs(60));
+        throttle::admit(cell, pace, 1.0, nanos)
     }
 
     /// Counts one more answer from `address` to `token`.
@@ -124,14 +185,22 @@ impl Challenges {
         &self,
         (text, token): (&str, &Token),
         solutions: &[&str],
-        settings: &Settings,
-        grant: &dyn Fn(AccountId, Clearance) -> bool,
+        visit: &Visit<'_>,
     ) -> Outcome {
-        let now = self.clock.now();
+        let (now, settings) = (self.clock.now(), visit.settings);
         let Some(account) = self.memory().open.get(&token.account, now).copied().flatten() else {
             return Outcome::Unknown;
         };
+        if self.memory().denied.get(&account, now).is_some_and(|until| *until > now) {
+            return Outcome::Denied;
+        }
+        let took = seconds(now).saturating_sub(token.issued);
+        let trial = |step, clearance| {
+            let (at, from) = (now, visit.from);
+            (visit.tried)(&Trial { account, at, step, from, org: None, took, clearance })
+        };
         if !puzzle::verify(text, token.bits, token.count, solutions) {
+            trial(Step::Failed, None);
             return Outcome::Wrong;
         }
         let spent = self.memory().spent.first(token.nonce, (), now, expiry(token, settings));
@@ -142,13 +211,46 @@ impl Challenges {
         }
         let until = now + Duration::from_secs(settings.clear_seconds.into());
         let clearance = Clearance { until, requests: settings.clear_requests };
-        if !grant(account, clearance) {
+        if !trial(Step::Solved, Some(clearance)) {
             return Outcome::Unknown;
         }
         let mut memory = self.memory();
         let cleared = memory.cleared.renew(token.account, now, DAY);
         *cleared = cleared.saturating_add(1);
         Outcome::Cleared { seconds: settings.clear_seconds, requests: settings.clear_requests }
+    }
+
+    /// Takes the word of the operator's system on an account. A message is taken once, and before it
+    /// has any effect.
+    fn hear(
+        &self,
+        (id, word): (MessageId, &Word),
+        webhook: &Webhook,
+        visit: &Visit<'_>,
+    ) -> Outcome {
+        let now = self.clock.now();
+        match self.memory().taken.first(id, (), now, now + webhook::WINDOW * 2) {
+            Ok(true) => {}
+            Ok(false) => return Outcome::Spent,
+            Err(Full) => return Outcome::TooFast(Duration::from_secs(1)),
+        }
+        let account = word.account;
+        let life = Duration::from_secs(webhook.clear_seconds.into());
+        let (step, clearance) = match word.result {
+            Finding::Verified => {
+                let life = word.seconds.map_or(life, |seconds| Duration::from_secs(seconds.into()));
+                let requests = word.requests.unwrap_or(webhook.clear_requests);
+                (Step::Verified, Some(Clearance { until: now + life, requests }))
+            }
+            Finding::Denied => (Step::Denied, None),
+        };
+        let (at, from, org, took) = (now, crate::identity::Tag::default(), None, 0);
+        if !(visit.tried)(&Trial { account, at, step, from, org, took, clearance }) {
+            return Outcome::Unknown;
+        }
+        let until = if step == Step::Denied { now + life } else { now };
+        *self.memory().denied.renew(account, now, life) = until;
+        Outcome::Noted
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -159,8 +261,10 @@ impl Challenges {
 impl Outcome {
     fn status(self) -> StatusCode {
         match self {
-            Self::Cleared { .. } => StatusCode::OK,
+            Self::Cleared { .. } | Self::Noted => StatusCode::OK,
             Self::Wrong => StatusCode::BAD_REQUEST,
+            Self::Denied => StatusCode::FORBIDDEN,
+            Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Spent => StatusCode::CONFLICT,
             Self::Expired => StatusCode::GONE,
@@ -172,13 +276,20 @@ impl Outcome {
     fn name(self) -> &'static str {
         match self {
             Self::Cleared { .. } => "cleared",
+            Self::Noted => "noted",
             Self::Wrong => "wrong",
+            Self::Denied => "denied",
+            Self::Unsigned => "unsigned",
             Self::Unknown => "unknown",
             Self::Spent => "spent",
             Self::Expired => "expired",
             Self::TooFast(_) => "too-fast",
         }
     }
+}
+
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_millis() / 1000).unwrap_or(u32::MAX)
 }
 
 fn expiry(token: &Token, settings: &Settings) -> Timestamp {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::webhook::Webhook;
+
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -26,6 +28,8 @@ pub struct Settings {
     pub clear_requests: u32,
     /// Answers taken from one address, and for one account, per minute.
     pub answers_per_minute: std::num::NonZeroU32,
+    /// Step-up verification by a system of the operator's.
+    pub webhook: Option<Webhook>,
 }
 
 /// Scheme and authority, perhaps a path: plain enough to stand in a sentence, a page and a command.
@@ -71,6 +75,7 @@ impl Default for Settings {
             clear_seconds: 3600,
             clear_requests: 500,
             answers_per_minute: std::num::NonZeroU32::MIN.saturating_add(9),
+            webhook: None,
         }
     }
 }

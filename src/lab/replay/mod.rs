@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
 
 use crate::engine::{Engine, Line, Verdict};
-use crate::signal::{Ask, Exchange, ExchangeId};
+use crate::signal::{Ask, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
 pub use self::summary::{BadLine, Counts, Digest, Summary};
@@ -52,6 +52,10 @@ pub fn replay(
             engine.learn(exchange);
             None
         }
+        Step::Try(trial) => {
+            engine.tried(trial);
+            None
+        }
         Step::Tick(now) => {
             engine.tick(now);
             None
@@ -64,6 +68,7 @@ enum Step<'a> {
     Assess(&'a Ask),
     Accept(&'a Ask),
     Learn(&'a Exchange),
+    Try(&'a Trial),
     Tick(Timestamp),
 }
 
@@ -86,6 +91,7 @@ fn drive(
         }
         match parse(&text, whole) {
             Err(why) => summary.unreadable(number, why),
+            Ok(Line::Trial(trial)) => drop(play(Step::Try(&trial))),
             Ok(Line::Tick { at }) => drop(play(Step::Tick(at))),
             Ok(Line::Ask { ask, verdict: logged }) => {
                 let now = play(Step::Assess(&ask)).unwrap_or_default();

@@ -71,6 +71,10 @@ fn play(lines: &[String]) -> (Result<Summary, ReplayError>, Vec<String>) {
                 *learned.entry(exchange.ask.caller.account).or_default() += 1;
                 None
             }
+            Step::Try(trial) => {
+                told.push(format!("try {:?}", trial.step));
+                None
+            }
             Step::Tick(at) => {
                 told.push(format!("tick {}", at.as_millis()));
                 None
