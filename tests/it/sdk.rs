@@ -1,5 +1,5 @@
-//! Unmodified Python and Node clients against the program. They are installed into the build
-//! directory; where that can't be done the tests say so, loudly, and do not count as passed work.
+//! Unmodified Python and Node clients, and a browser, against the program. They are installed into
+//! the build directory; where that fails the tests say so, loudly, and do not count as passed work.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,6 +16,11 @@ mode = "enforce"
 [guard]
 scoring_deadline_ms = 5000
 max_body = 8_388_608
+
+# A second of a browser's work.
+[guard.challenge]
+bits = 15
+most_bits = 17
 
 [[identity.tenants]]
 name = "open"
@@ -47,7 +52,9 @@ limits = { requests = { requests_per_minute = 60, burst = 1 } }
 
 [[tenants]]
 name = "challenge"
-ladder = { shape = -40.0, throttle = -39.0, challenge = -38.0, drop = 50.0 }
+ladder = { shape = -9.5, throttle = -9.4, challenge = -9.3, drop = 50.0 }
+# Several accounts that the endpoint has not accepted yet must get there.
+throttle = { requests_per_minute = 600000, burst = 10000 }
 
 [[tenants]]
 name = "drop"
@@ -81,6 +88,14 @@ static NODE: LazyLock<Result<(PathBuf, PathBuf), String>> = LazyLock::new(|| {
     Ok((node.trim().into(), home))
 });
 
+/// The browser's command.
+static CHROMIUM: LazyLock<Result<String, String>> = LazyLock::new(|| {
+    let mut find = Command::new("sh");
+    find.arg(format!("{SUITES}/chromium.sh"));
+    let found = run(find.arg(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("chromium")))?;
+    Ok(found.trim().to_owned())
+});
+
 const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk");
 
 /// Suites left out so far.
@@ -94,12 +109,21 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 fn python(suite: &str) {
-    let command = PYTHON.as_ref().map(|python| {
-        let mut command = Command::new(python);
-        command.arg("-B").arg(format!("{SUITES}/{suite}"));
-        command
-    });
-    drive(suite, command);
+    drive(suite, PYTHON.as_ref().map(|python| with_suite(python, suite)), &[]);
+}
+
+fn with_suite(python: &PathBuf, suite: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg("-B").arg(format!("{SUITES}/{suite}"));
+    command
+}
+
+/// A suite that opens pages.
+fn browser(suite: &str) {
+    match (&*PYTHON, &*CHROMIUM) {
+        (Ok(python), Ok(chromium)) => drive(suite, Ok(with_suite(python, suite)), &[chromium]),
+        (Err(why), _) | (_, Err(why)) => drive(suite, Err(why), &[]),
+    }
 }
 
 fn node(suite: &str) {
@@ -108,10 +132,10 @@ fn node(suite: &str) {
         command.arg(home.join(suite));
         command
     });
-    drive(suite, command);
+    drive(suite, command, &[]);
 }
 
-fn drive(suite: &str, command: Result<Command, &String>) {
+fn drive(suite: &str, command: Result<Command, &String>, more: &[&str]) {
     let mut command = match command {
         Ok(command) => command,
         Err(why) => {
@@ -126,7 +150,7 @@ fn drive(suite: &str, command: Result<Command, &String>) {
     let stand = Stand::new(TENANTS);
     let (base, admin) =
         (format!("http://{}", stand.address()), format!("http://{}", stand.proxy.admin));
-    let output = command.args([&base, &admin]).env_clear().output().unwrap();
+    let output = command.args([&base, &admin]).args(more).env_clear().output().unwrap();
     let (said, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{errors}");
@@ -161,4 +185,9 @@ fn an_unmodified_anthropic_client_for_node_notices_nothing_until_it_is_refused()
 #[test]
 fn an_unmodified_bedrock_client_notices_nothing_until_it_is_refused() {
     python("bedrock_client.py");
+}
+
+#[test]
+fn a_challenge_is_solved_in_a_browser_and_the_same_clients_go_on() {
+    browser("challenge_page.py");
 }

@@ -5,10 +5,15 @@
 const start = document.getElementById("start");
 const done = document.getElementById("done");
 const status = document.getElementById("status");
+// Not <noscript>: that says nothing where scripts are on but this file never came.
+document.getElementById("plain").hidden = true;
 document.getElementById("work").hidden = false;
 
 start.addEventListener("click", async () => {
-  start.disabled = true;
+  if (start.getAttribute("aria-disabled") === "true") return;
+  // Not `disabled`: that would take the focus from whoever pressed it.
+  start.setAttribute("aria-disabled", "true");
+  done.value = 0;
   try {
     say("Computing.");
     const challenge = await ask("GET");
@@ -19,7 +24,7 @@ start.addEventListener("click", async () => {
     say(answer.message);
   } catch (error) {
     say(error.message);
-    start.disabled = false;
+    start.removeAttribute("aria-disabled");
   }
 });
 
@@ -30,15 +35,22 @@ function say(text) {
 async function ask(method, body) {
   const headers = { accept: "application/json" };
   if (body) headers["content-type"] = "application/json";
-  const response = await fetch(location.pathname, { method, headers, body });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.message);
+  let answer;
+  let ok;
+  try {
+    const response = await fetch(location.pathname, { method, headers, body });
+    ok = response.ok;
+    answer = await response.json();
+  } catch {
+    throw new Error("The server can't be reached. Please press the button again.");
+  }
+  if (!ok) throw new Error(answer.message);
   return answer;
 }
 
 function solve({ token, bits, count }) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker("/.stillguard/worker.js");
+    const worker = new Worker("../worker.js");
     const solution = [];
     worker.onerror = () => reject(new Error("This browser could not compute. See below."));
     worker.onmessage = ({ data }) => {
