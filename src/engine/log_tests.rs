@@ -5,7 +5,7 @@ use crate::dialect::{Api, Effort, Finish, Params, Usage};
 use crate::engine::Evidence;
 use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
 use crate::policy::Action;
-use crate::signal::{Facet, Model, Phrases, Prompt, UsageSource};
+use crate::signal::{Clearance, Facet, Model, Phrases, Prompt, Step, UsageSource};
 
 fn tag() -> impl Strategy<Value = Tag> {
     any::<u64>().prop_map(Tag)
@@ -109,6 +109,31 @@ proptest! {
         };
         prop_assert_eq!(end.id, exchange.ask.id);
         prop_assert_eq!(end.joined(exchange.ask.clone()), exchange);
+    }
+}
+
+#[test]
+fn a_step_of_a_challenge_is_one_short_line_and_reads_back_equal() {
+    let trial = Trial {
+        account: AccountId([1; 16]),
+        at: Timestamp::from_millis(5),
+        step: Step::IssuedToCrowd,
+        from: Tag(10),
+        org: None,
+        took: 0,
+        clearance: None,
+    };
+    let spelt = concat!(
+        r#"{"v":1,"kind":"trial","account":"acct_01010101010101010101010101010101","at":5,"#,
+        r#""step":"issued-to-crowd","from":"000000000000000a","took":0}"#
+    );
+    assert_eq!(serde_json::to_string(&Line::Trial(trial.clone())).unwrap(), spelt);
+    let clearance = Some(Clearance { until: Timestamp::from_millis(9), requests: 3 });
+    for line in [trial.clone(), Trial { step: Step::Verified, clearance, ..trial }] {
+        let line = Line::Trial(line);
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        assert_eq!(line.at(), Timestamp::from_millis(5));
     }
 }
 

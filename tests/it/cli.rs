@@ -52,6 +52,24 @@ fn a_file_that_is_not_there_exits_with_2() {
 }
 
 #[test]
+fn a_webhook_without_its_secret_is_not_served_and_the_ways_to_give_it_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stillguard.toml");
+    let webhook =
+        "upstream = \"http://127.0.0.1:9\"\n[guard.challenge.webhook]\nurl = \"http://x/\"\n";
+    std::fs::write(&file, webhook).unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"];
+    let (code, _, err) = ended(stillguard(&serve).arg(&file).output().unwrap());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("secret_file") && err.contains("STILLGUARD_WEBHOOK_SECRET"), "{err}");
+    let mut weak = stillguard(&serve);
+    weak.arg(&file).env("STILLGUARD_WEBHOOK_SECRET", "short");
+    let (code, _, err) = ended(weak.output().unwrap());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("16 bytes") && !err.contains("short"), "{err}");
+}
+
+#[test]
 fn without_an_upstream_nothing_is_served_and_the_ways_to_say_one_are_named() {
     let (code, _, err) = run(&["serve"]);
     assert_eq!(code, 1);

@@ -121,8 +121,8 @@ fn show(
     visit: &Visit<'_>,
 ) -> Response<Full<Bytes>> {
     let Some(token) = challenges.open(text) else { return report(head, Outcome::Unknown) };
-    if challenges.is_expired(&token, visit.settings) {
-        return report(head, Outcome::Expired);
+    if let Err(outcome) = challenges.is_open(&token, visit.settings) {
+        return report(head, outcome);
     }
     let url = link(visit.base, text);
     if wants_page(head) {
@@ -153,8 +153,8 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Some(token) = challenges.open(text) else { return report(head, Outcome::Unknown) };
-    if challenges.is_expired(&token, visit.settings) {
-        return report(head, Outcome::Expired);
+    if let Err(outcome) = challenges.is_open(&token, visit.settings) {
+        return report(head, outcome);
     }
     if let Err(wait) = challenges.pace(&token, visit.address, visit.settings) {
         return report(head, Outcome::TooFast(wait));
@@ -257,6 +257,10 @@ fn report(head: &Parts, outcome: Outcome) -> Response<Full<Bytes>> {
         Outcome::Wrong => "That is not the solution.",
         Outcome::Denied => {
             "This account can't be verified here. Please ask the provider of the API."
+        }
+        Outcome::Elsewhere => {
+            "The provider of this API verifies this account itself, and has been told. There is nothing \
+             to do here."
         }
         Outcome::Unsigned => "This message is not signed as it must be.",
         Outcome::Unknown => "There is no such challenge.",

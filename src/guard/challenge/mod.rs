@@ -86,6 +86,8 @@ enum Outcome {
     Noted,
     Wrong,
     Denied,
+    /// Work clears nobody here: the operator's system does.
+    Elsewhere,
     Unsigned,
     Unknown,
     Spent,
@@ -139,8 +141,13 @@ impl Challenges {
         self.mint.open(text)
     }
 
-    fn is_expired(&self, token: &Token, settings: &Settings) -> bool {
-        token.issued <= self.started || expiry(token, settings) <= self.clock.now()
+    /// Whether work on the challenge can still be of use.
+    fn is_open(&self, token: &Token, settings: &Settings) -> Result<(), Outcome> {
+        if token.issued <= self.started || expiry(token, settings) <= self.clock.now() {
+            return Err(Outcome::Expired);
+        }
+        let elsewhere = settings.webhook.as_ref().is_some_and(|webhook| webhook.required);
+        if elsewhere { Err(Outcome::Elsewhere) } else { Ok(()) }
     }
 
     /// Tells the operator's system, once per account and lifetime of a challenge. False when there
@@ -263,7 +270,7 @@ impl Outcome {
         match self {
             Self::Cleared { .. } | Self::Noted => StatusCode::OK,
             Self::Wrong => StatusCode::BAD_REQUEST,
-            Self::Denied => StatusCode::FORBIDDEN,
+            Self::Denied | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Spent => StatusCode::CONFLICT,
@@ -279,6 +286,7 @@ impl Outcome {
             Self::Noted => "noted",
             Self::Wrong => "wrong",
             Self::Denied => "denied",
+            Self::Elsewhere => "elsewhere",
             Self::Unsigned => "unsigned",
             Self::Unknown => "unknown",
             Self::Spent => "spent",

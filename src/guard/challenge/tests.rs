@@ -9,6 +9,8 @@ use super::*;
 use crate::identity::{Caller, Client, Tag};
 use crate::signal::{ExchangeId, Prompt};
 
+#[path = "tests/delivery.rs"]
+mod delivered;
 #[path = "tests/step_up.rs"]
 mod step_up;
 
@@ -250,6 +252,44 @@ async fn an_address_guesses_ten_times_a_minute() {
     assert_eq!(answer.status(), 400);
     tokio::time::advance(Duration::from_secs(wait)).await;
     assert_eq!(scene.post(&tokens[10], "{}").await, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_made_before_the_process_started_has_expired() {
+    let scene = Scene::new();
+    let before = scene.issue(1, 10);
+    let solution = scene.solved(&before);
+    let clock = Clock::starting_at(Timestamp::from_millis(1_790_000_001_000));
+    let later = Scene { challenges: Challenges::new(&Keyring::new([5; 32]), clock), ..scene };
+    later.issue(1, 12);
+    assert_eq!(later.post(&before, &solution).await, 410);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_looks_three_hundred_times_a_minute_whatever_it_looks_at() {
+    let scene = Scene::new();
+    let look = async |path: &str, address| {
+        scene.send(request(Method::GET, path, ""), address).await.status().as_u16()
+    };
+    for n in 0..300 {
+        assert_eq!(look("junk", HOME).await, 404, "{n}");
+    }
+    assert_eq!(look(&scene.issue(1, 10), HOME).await, 429);
+    assert_eq!(look("junk", IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8))).await, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_a_challenge_say_who_took_how_long_from_where() {
+    let scene = Scene::new();
+    let token = scene.issue(1, 10);
+    assert_eq!(scene.post(&token, "{}").await, 400);
+    tokio::time::advance(Duration::from_secs(90)).await;
+    assert_eq!(scene.post(&token, &scene.solved(&token)).await, 200);
+    let tried = scene.tried.lock().unwrap();
+    let told = |trial: &Trial| (trial.account, trial.step, trial.from, trial.clearance.is_some());
+    assert_eq!(told(&tried[0]), (AccountId([1; 16]), Step::Failed, Tag(3), false));
+    assert_eq!(told(&tried[1]), (AccountId([1; 16]), Step::Solved, Tag(3), true));
+    assert!((89..=90).contains(&tried[1].took), "{}", tried[1].took);
 }
 
 #[tokio::test(start_paused = true)]

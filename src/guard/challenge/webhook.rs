@@ -33,6 +33,9 @@ pub struct Webhook {
     /// A file that holds the secret both sides sign with. Without it, the secret is taken from
     /// `STILLGUARD_WEBHOOK_SECRET`.
     pub secret_file: Option<PathBuf>,
+    /// Work clears nobody: the link says that the account is verified elsewhere.
+    #[serde(default)]
+    pub required: bool,
     /// What an account earns that is verified, where the answer doesn't say; and how long one that is
     /// denied can't clear itself by work.
     #[serde(default = "clear_seconds")]

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use super::*;
 use crate::dialect::Api;
 use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
 use crate::policy::Action;
-use crate::signal::{Completion, Ending, Prompt};
+use crate::signal::{Clearance, Completion, Ending, Prompt, Step as Taken};
 
 fn ask(id: u64) -> Ask {
     Ask {
@@ -172,11 +174,25 @@ fn fresh_engine() -> Engine {
     Engine::new(crate::engine::Settings::default(), crate::policy::Policies::default())
 }
 
+/// Whoever is challenged in one turn has answered it, or has failed to, by the next.
+fn trial(turn: u64, ask: &Ask) -> Trial {
+    let (account, at) = (ask.caller.account, ask.at);
+    let (step, clearance) = match turn % 3 {
+        0 => (Taken::Issued, None),
+        1 => (Taken::Solved, Some(Clearance { until: at + Duration::from_secs(60), requests: 2 })),
+        _ => (Taken::Failed, None),
+    };
+    Trial { account, at, step, from: ask.caller.egress, org: None, took: 7, clearance }
+}
+
 fn recorded(turns: u64) -> String {
     let (engine, mut log) = (fresh_engine(), Vec::new());
     for turn in 1..=turns {
         let exchange = exchange(turn);
         log.push(Line::ask(&exchange.ask, &engine.assess(&exchange.ask)));
+        let trial = trial(turn, &exchange.ask);
+        engine.tried(&trial);
+        log.push(Line::Trial(trial));
         engine.learn(&exchange);
         log.push(Line::end(&exchange));
         engine.tick(exchange.ended);
@@ -189,14 +205,16 @@ fn recorded(turns: u64) -> String {
 #[test]
 fn a_fresh_engine_comes_to_the_very_verdicts_that_were_logged() {
     let log = recorded(600);
-    let mut suspects = 0;
+    let (mut suspects, mut cleared, mut heard) = (0, 0, 0);
     let summary = replay(&fresh_engine(), log.as_bytes(), |ask, logged, now| {
         assert_eq!(logged, now, "{}", ask.id);
         suspects += u32::from(now.action > Action::Throttle);
+        cleared += u32::from(now.cleared);
+        heard += u32::from(now.evidence.iter().any(|one| one.signal == "challenge"));
     });
     let summary = summary.unwrap();
     assert_eq!((summary.asks, summary.ends, summary.agreements), (600, 600, 600));
-    assert!(suspects > 0, "the log holds nothing worth replaying");
+    assert!(suspects.min(cleared).min(heard) > 0, "the log holds nothing worth replaying");
     let again = replay(&fresh_engine(), log.as_bytes(), |_, _, _| {}).unwrap();
     assert_eq!(summary.digest, again.digest);
 }

@@ -2,9 +2,10 @@
 
 use http::Request;
 use serde_json::{Value, json};
-use stillguard::guard::solve_puzzles;
+use stillguard::engine::Verdict;
+use stillguard::guard::{Fault, solve_puzzles};
 use stillguard::identity::Peer;
-use stillguard::policy::{Ladder, TenantSettings};
+use stillguard::policy::{Action, Ladder, TenantSettings};
 
 use super::scene::{Scene, Script, chat, messages};
 
@@ -76,6 +77,41 @@ async fn a_clearance_is_of_one_account() {
     assert_eq!(scene.ask(chat("b")).await.0, 403);
 }
 
+/// How hard the challenge is that follows from `verdict`.
+async fn bits(scene: &Scene, score: f32) -> u64 {
+    scene.judge(Action::Challenge, score);
+    let url = link(&scene.ask(chat("k")).await.2);
+    let told: Value = serde_json::from_str(&visit(scene, "GET", &url, "").await.1).unwrap();
+    told["bits"].as_u64().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn difficulty_grows_by_a_bit_with_every_nat_up_to_the_cap() {
+    let scene = Scene::new();
+    scene.introduce("k").await;
+    // The rung holds from 4.6.
+    let mut asked = Vec::new();
+    for score in [4.7, 5.7, 6.7, 30.0] {
+        asked.push(bits(&scene, score).await);
+    }
+    assert_eq!(asked, [12, 13, 14, 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_whether_an_account_was_challenged_for_itself_or_for_its_crowd() {
+    let scene = Scene::new();
+    scene.introduce("k").await;
+    for group in [0.0, 3.0] {
+        let (action, enforced) = (Action::Challenge, true);
+        let verdict = Verdict { action, score: 5.0, group, enforced, ..Verdict::default() };
+        scene.fault(Fault::Judges(Box::new(verdict)));
+        assert_eq!(scene.ask(chat("k")).await.0, 403);
+    }
+    let steps: Vec<_> = scene.lines("trial").iter().map(|line| line["step"].clone()).collect();
+    assert_eq!(steps, ["issued", "issued-to-crowd"]);
+    assert_eq!(scene.count("stillguard_challenges_total{outcome=\"issued\"}"), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_below_the_prefix_is_forwarded() {
     let scene = scene();
@@ -86,6 +122,7 @@ async fn nothing_below_the_prefix_is_forwarded() {
         ("GET", "/.stillguard/worker.js", 200),
         ("GET", "/.stillguard/page.css", 200),
         ("PUT", "/.stillguard/page.css", 405),
+        ("POST", "/.stillguard/attest", 404),
     ] {
         let url = format!("https://api.example.test{path}");
         assert_eq!(visit(&scene, method, &url, "").await.0, expected, "{method} {path}");

@@ -128,6 +128,20 @@ async fn without_a_webhook_there_is_no_such_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_word_is_required_work_is_of_no_use() {
+    let mut scene = scene();
+    let token = scene.issue(1, 10);
+    let solution = scene.solved(&token);
+    scene.settings.webhook.as_mut().unwrap().required = true;
+    let answer = scene.send(request(Method::GET, &token, ""), HOME).await;
+    assert_eq!(answer.status(), 403);
+    assert!(text(answer).await.contains("verifies this account itself"));
+    assert_eq!(scene.post(&token, &solution).await, 403);
+    assert_eq!(scene.word("a", &says(1, "verified")).await, 200);
+    assert_eq!(scene.granted().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_is_told_of_once_while_its_link_lives() {
     let scene = scene();
     let queue = scene.challenges.notices().unwrap();
