@@ -1,7 +1,8 @@
 //! Memory, score and verdict. No I/O, no async, no clock: the same calls give the same answers.
 //!
 //! Three verbs: [`Engine::assess`] before forwarding, [`Engine::learn`] after the answer's body has
-//! ended, [`Engine::tick`] once a second of event time, the only place where memory expires.
+//! ended, [`Engine::tick`] once a second of event time, the only place where memory expires. Besides,
+//! [`Engine::tried`] takes in the steps of challenges.
 //!
 //! Locks: an account's own lock is taken first, index shards inside it; indexes never reach back
 //! into accounts, so the order can't be inverted.

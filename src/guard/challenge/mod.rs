@@ -154,7 +154,8 @@ impl Challenges {
     /// was no room to.
     pub(super) fn tell(&self, ask: &Ask, verdict: &Verdict, at: (&str, Timestamp)) -> bool {
         let (account, now) = (ask.caller.account, self.clock.now());
-        match self.memory().told.first(account, (), now, at.1) {
+        let first = self.memory().told.first(account, (), now, at.1);
+        match first {
             Ok(true) => self.notices.try_send(Notice::new(ask, verdict, at.0, at.1)).is_ok(),
             Ok(false) => true,
             Err(Full) => false,
