@@ -1,7 +1,7 @@
 //! The work: many small hash puzzles, so that one try in a hundred is not ten times as long.
 //!
 //! A speed bump and a sensor, not a lock: a native core answers a challenge of ten browser seconds
-//! in one. What it yields is that somebody tends the account, and who clears many accounts.
+//! in two. What it yields is that somebody tends the account, and who clears many accounts.
 
 use aws_lc_rs::digest;
 
