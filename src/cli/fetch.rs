@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 /// For the whole exchange, name look-up to the last byte of the answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// No answer that is asked for here is longer.
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 4 << 20;
 
 /// What is sent besides the target: a body to post (GET where there is none) and further fields.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ mod check;
 mod failure;
 mod fetch;
 mod id;
+mod orders;
 mod replay;
 mod secret;
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Replay(replay::Options),
     /// Answer a challenge: the link that a refusal names.
     Solve { url: String },
+    #[command(flatten)]
+    Orders(orders::Orders),
 }
 
 fn run(command: Command) -> Result<(), Failure> {
@@ -67,6 +70,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Id(options) => id::id(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Solve { url } => solve::solve(&url),
+        Command::Orders(orders) => orders::run(orders),
     }
 }
 

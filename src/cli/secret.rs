@@ -1,14 +1,18 @@
-//! The deployment's secrets: from their files, else from the environment.
+//! The deployment's secrets and the operators' token: from their files, else from the environment.
 
 use std::path::Path;
 
 use stillguard::config::{Config, process_environment};
 use stillguard::guard::{self, Secret as WebhookSecret};
+use stillguard::telemetry::Token;
 use zeroize::Zeroizing;
 
 use super::Failure;
 
 const VARIABLE: &str = "STILLGUARD_SECRET";
+
+/// Where the operators' token may be instead of a file.
+pub(super) const ADMIN_TOKEN: &str = "STILLGUARD_ADMIN_TOKEN";
 
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
@@ -51,6 +55,21 @@ pub(super) fn guard(config: &Config) -> Result<guard::Settings, String> {
         webhook.secret = Some(secret.map_err(|why| why.to_string())?);
     }
     Ok(guard)
+}
+
+/// The operators' token, if there is one.
+pub(super) fn token(config: &Config) -> Result<Option<Token>, Failure> {
+    if let Some(file) = &config.telemetry().admin.token_file {
+        let name = file.display();
+        let text = std::fs::read_to_string(file).map(Zeroizing::new);
+        let text =
+            text.map_err(|why| Failure::Unreadable(format!("can't read the token {name}: {why}")))?;
+        let token = Token::new(&text);
+        return token.map(Some).map_err(|why| Failure::Mistakes(format!("{name}: {why}")));
+    }
+    let Some(text) = process_environment(ADMIN_TOKEN).map(Zeroizing::new) else { return Ok(None) };
+    let token = Token::new(&text);
+    token.map(Some).map_err(|why| Failure::Mistakes(format!("{ADMIN_TOKEN}: {why}")))
 }
 
 /// A secret for this process only.

@@ -18,7 +18,7 @@ use stillguard::identity::{Identifier, Keyring, TenantName};
 use stillguard::net::upstream::{Endpoints, NoEndpoints, Url};
 use stillguard::net::{self, SetupError};
 use stillguard::policy::Policies;
-use stillguard::telemetry::{AdminState, Telemetry, log_panics, start_logging};
+use stillguard::telemetry::{AdminState, AuditLog, Desk, Telemetry, log_panics, start_logging};
 use stillguard::time::Clock;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,8 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     greet(server.local_addr(), admin_address, &config)?;
     let stop = CancellationToken::new();
     let hosts = config.telemetry().admin.hosts;
-    let state = Arc::new(AdminState::new(Arc::clone(&shared.telemetry), hosts));
+    let state = AdminState::new(Arc::clone(&shared.telemetry), hosts);
+    let state = Arc::new(state.with_desk(desk(&config, &shared)?));
     let watched = options.config.clone().map(|path| (path, file));
     let control = Control {
         shared: Arc::clone(&shared),
@@ -75,6 +76,13 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         tracing::warn!("the decision log's last lines were not written in time");
     }
     Ok(served?)
+}
+
+/// Where operators' orders are taken. Nothing makes them last yet.
+fn desk(config: &Config, shared: &Shared) -> Result<Desk, Failure> {
+    let audit = AuditLog::new(config.telemetry().audit.path);
+    let (engine, token) = (Arc::clone(&shared.engine), secret::token(config)?);
+    Ok(Desk { engine, clock: shared.clock, token, audit, keep: Box::new(|| false) })
 }
 
 /// How long the decision log may take to write what is left at the end.

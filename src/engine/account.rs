@@ -156,6 +156,19 @@ impl Account {
         }
     }
 
+    /// When the signal at `place` last showed what is still counted of it.
+    pub(super) fn shown_at(&self, place: usize) -> Timestamp {
+        self.shown[place].at
+    }
+
+    /// Forgets what it has shown and lets go of its rung; what it is and does stays known.
+    pub(super) fn absolve(&mut self, now: Timestamp) {
+        self.shown = [Shown::default(); COUNT];
+        self.held = Held { rung: Action::Allow, since: now };
+        self.clearance = None;
+        self.score = f32::NEG_INFINITY;
+    }
+
     /// Becomes established: from now on it helps to say what is normal. True when it just did.
     pub(super) fn settle(
         &mut self,

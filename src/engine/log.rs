@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::Verdict;
+use super::{Order, Verdict};
 use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
@@ -30,6 +30,8 @@ pub enum Line {
     Trial(Trial),
     /// Memory expired as of this time.
     Tick { at: Timestamp },
+    /// An operator's order was carried out.
+    Order { at: Timestamp, order: Order },
 }
 
 /// An exchange's end, without its ask.
@@ -67,7 +69,7 @@ impl Line {
             Self::Ask { ask, .. } => ask.at,
             Self::End(end) => end.ended,
             Self::Trial(trial) => trial.at,
-            Self::Tick { at } | Self::Accepted { at, .. } => *at,
+            Self::Tick { at } | Self::Accepted { at, .. } | Self::Order { at, .. } => *at,
         }
     }
 }
@@ -95,6 +97,7 @@ enum Spelling {
     End(End),
     Trial(Trial),
     Tick { at: Timestamp },
+    Order { at: Timestamp, order: Order },
 }
 
 /// A line as it stands in the file: the version comes first, so that a reader can tell early.

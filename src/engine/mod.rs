@@ -9,10 +9,13 @@
 
 mod account;
 mod cohort;
+mod explanation;
 mod fleet;
 mod group;
 mod log;
+mod order;
 mod pace;
+mod rulings;
 mod score;
 mod settings;
 mod verdict;
@@ -24,10 +27,13 @@ use dashmap::DashMap;
 
 use self::account::{Account, Granted};
 use self::cohort::Cohort;
+pub use self::explanation::{Company, Explanation, Finding, Relief};
 use self::fleet::Fleet;
 pub use self::log::{End, Line};
+pub use self::order::{Disobeyed, NotWords, Order, Ruling, Verb, Words};
 use self::pace::Pools;
 pub use self::pace::{Pace, Window};
+use self::rulings::Rulings;
 pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::{AccountId, TenantName};
@@ -48,6 +54,7 @@ pub struct Engine {
     pools: Pools,
     rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
+    rulings: Rulings,
 }
 
 /// Everything a reload replaces.
@@ -75,6 +82,7 @@ impl Engine {
             pools: Pools::default(),
             rates: Arc::default(),
             swept: Mutex::default(),
+            rulings: Rulings::default(),
         }
     }
 
@@ -89,7 +97,7 @@ impl Engine {
             stranger.established = standing.unwrap_or_default();
             let weighed = self.weigh(&rules, policy, ask, &stranger);
             let rung = policy.ladder.rung(weighed.verdict.score).max(weighed.floor);
-            return decide(policy, ask, Verdict { action: rung, ..weighed.verdict });
+            return self.decide(policy, ask, Verdict { action: rung, ..weighed.verdict });
         };
         let mut account = lock(&account);
         let weighed = self.weigh(&rules, policy, ask, &account);
@@ -102,9 +110,24 @@ impl Engine {
         }
         self.fleet.recount(&mut account);
         verdict.action = account.held.rung;
+        let mut verdict = self.decide(policy, ask, verdict);
         verdict.cleared =
             verdict.action == Action::Challenge && account.pass(ask.at, verdict.score);
-        decide(policy, ask, verdict)
+        verdict.enforced &= !verdict.cleared;
+        verdict
+    }
+
+    /// Lets operators and policy have their say on a weighed ask.
+    fn decide(&self, policy: &Policy, ask: &Ask, mut verdict: Verdict) -> Verdict {
+        let ruling = self.rulings.on(ask);
+        if let Some(action) = ruling.filter(|action| *action != Action::Allow) {
+            verdict.action = action;
+            verdict.ruled = true;
+        }
+        verdict.exempt = ruling == Some(Action::Allow)
+            || !verdict.ruled && policy.allowance(ask.caller.account, ask.at).is_some();
+        verdict.enforced = !verdict.exempt && (verdict.ruled || policy.enforces(verdict.action));
+        verdict
     }
 
     fn weigh(&self, rules: &Rules, policy: &Policy, ask: &Ask, account: &Account) -> Weighed {
@@ -196,6 +219,7 @@ impl Engine {
         let rules = self.rules();
         signal::tick(&rules.settings.signals, &self.fleet.memory, now);
         self.fleet.tick(now, &rules.settings.group);
+        self.rulings.expire(now);
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(*swept) >= SWEEP {
             *swept = now;
@@ -272,6 +296,36 @@ impl Engine {
         true
     }
 
+    /// Does what an operator orders, as of `now`.
+    pub fn obey(&self, order: &Order, now: Timestamp) -> Result<(), Disobeyed> {
+        if let Some(objection) = order.verb.objection() {
+            return Err(Disobeyed::Unsound(objection));
+        }
+        match order.verb {
+            Verb::Rule { .. } => {
+                let ruled = Ruling::made(order, now).is_none_or(|ruling| self.rulings.put(ruling));
+                ruled.then_some(()).ok_or(Disobeyed::Full)
+            }
+            Verb::Lift { account } => {
+                self.rulings.lift(account).then_some(()).ok_or(Disobeyed::NotRuled)
+            }
+            Verb::Clear { account } => {
+                let found = self.find(account).ok_or(Disobeyed::NotKnown)?;
+                let mut account = lock(&found);
+                account.absolve(now);
+                self.fleet.speak(&mut account, 0, &self.rules().settings.group);
+                self.fleet.recount(&mut account);
+                Ok(())
+            }
+            Verb::Review { .. } => Ok(()),
+        }
+    }
+
+    /// Rulings in force, by account.
+    pub fn rulings(&self) -> Vec<Ruling> {
+        self.rulings.all()
+    }
+
     /// Accounts remembered now.
     pub fn accounts(&self) -> usize {
         self.accounts.len()
@@ -301,13 +355,6 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 
 fn cohort_of(ask: &Ask) -> Cohort {
     Cohort(ask.caller.client, ask.prompt.api)
-}
-
-/// Lets policy have its say on a weighed ask.
-fn decide(policy: &Policy, ask: &Ask, mut verdict: Verdict) -> Verdict {
-    verdict.exempt = policy.allowance(ask.caller.account, ask.at).is_some();
-    verdict.enforced = !verdict.exempt && !verdict.cleared && policy.enforces(verdict.action);
-    verdict
 }
 
 #[cfg(test)]

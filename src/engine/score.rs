@@ -13,7 +13,7 @@ const FLOOR: f32 = -2.0;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shown {
     strength: f32,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// Exchanges of the account at that time.
     exchanges: u32,
 }

@@ -1,3 +1,5 @@
+mod orders;
+
 use std::time::Duration;
 
 use super::*;

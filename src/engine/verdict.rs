@@ -29,6 +29,9 @@ pub struct Verdict {
     /// The account has a standing exemption.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exempt: bool,
+    /// An operator's ruling takes the place of the ladder.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ruled: bool,
     /// A solved challenge lets it past.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cleared: bool,
@@ -61,14 +64,7 @@ impl Verdict {
             let _ = write!(words, "\n  {nats:+.1}  {id} {signal}: this account {says}.");
         }
         if let Some(facet) = self.facet.filter(|_| self.group > 0.0) {
-            let what = match facet {
-                Facet::System => "system prompt",
-                Facet::User => "prompt template",
-                Facet::Tools => "tool set",
-                Facet::Egress => "network",
-                Facet::Payment => "means of payment",
-                Facet::Signup => "hour and kind of sign-up",
-            };
+            let what = facet.in_words();
             let _ = write!(
                 words,
                 "\n  {:+.1}  the accounts that share its {what} show other kinds of evidence far \
@@ -85,6 +81,8 @@ impl Verdict {
             format!("Allowed by a standing exemption; the ladder says {action}")
         } else if self.cleared {
             format!("Allowed past {action} by a solved challenge")
+        } else if self.ruled {
+            format!("Verdict by an operator's ruling: {action}")
         } else if self.enforced || self.action == Action::Allow {
             format!("Verdict: {action}")
         } else {

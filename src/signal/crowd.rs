@@ -25,6 +25,17 @@ pub enum Facet {
 }
 
 impl Facet {
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::System => "system prompt",
+            Self::User => "prompt template",
+            Self::Tools => "tool set",
+            Self::Egress => "network",
+            Self::Payment => "means of payment",
+            Self::Signup => "hour and kind of sign-up",
+        }
+    }
+
     /// The family whose evidence this key already is: it can't amplify itself.
     pub const fn family(self) -> Family {
         match self {

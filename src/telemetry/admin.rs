@@ -1,8 +1,10 @@
-//! The admin listener: health, metrics and recent decisions. Reads only; never on the public port.
+//! The admin listener: health, metrics, recent decisions, and operators' orders. Never on the public
+//! port.
 //!
 //! A web page in an operator's browser could reach a loopback port by rebinding its own name to
 //! 127.0.0.1, so a request must name a host we know and may come from no other origin.
 
+mod desk;
 mod gate;
 mod pages;
 
@@ -26,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+pub use self::desk::{Desk, NotAToken, Token};
 use super::Telemetry;
 
 /// Connections served at once; further ones wait in the kernel's backlog.
@@ -45,13 +48,20 @@ pub struct AdminState {
     telemetry: Arc<Telemetry>,
     /// Host names and addresses, without port, that are answered to besides loopback ones.
     hosts: Vec<String>,
+    /// Where orders are taken; without one, nothing but reading.
+    desk: Option<Desk>,
     phase: AtomicU8,
 }
 
 impl AdminState {
     /// Starts out not ready.
     pub fn new(telemetry: Arc<Telemetry>, hosts: Vec<String>) -> Self {
-        Self { telemetry, hosts, phase: AtomicU8::new(STARTING) }
+        Self { telemetry, hosts, desk: None, phase: AtomicU8::new(STARTING) }
+    }
+
+    /// Takes orders at `desk` too.
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self { desk: Some(desk), ..self }
     }
 
     /// Ready for traffic from here on: `/readyz` answers 200.

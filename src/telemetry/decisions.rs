@@ -14,7 +14,7 @@ use super::journal::Journal;
 use super::metrics::LogCounters;
 use super::recent::{Decision, Recent};
 use super::settings::DecisionLog;
-use crate::engine::{Line, Verdict};
+use crate::engine::{Line, Order, Verdict};
 use crate::signal::{Ask, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
@@ -72,6 +72,11 @@ impl Decisions {
     /// A challenge takes a step.
     pub fn tried(&self, trial: &Trial) {
         self.log(|| Line::Trial(trial.clone()));
+    }
+
+    /// An operator's order was carried out: a replay must do so at the same place.
+    pub fn ordered(&self, order: &Order, at: Timestamp) {
+        self.log(|| Line::Order { at, order: order.clone() });
     }
 
     /// The engine ticks: a replay must do so at the same place.

@@ -4,6 +4,7 @@
 //! can't follow, and the admin listener has a thread of its own.
 
 mod admin;
+mod audit;
 mod decisions;
 mod journal;
 mod logging;
@@ -13,11 +14,12 @@ mod settings;
 
 use std::io;
 
-pub use self::admin::{AdminState, serve, spawn};
+pub use self::admin::{AdminState, Desk, NotAToken, Token, serve, spawn};
+pub use self::audit::{AuditLog, Entry};
 pub use self::decisions::Decisions;
 pub use self::logging::{LoggingError, log_panics, start_logging};
 pub use self::metrics::{FailOpen, Metrics, Stage};
-pub use self::settings::{Admin, DecisionLog, Format, Level, Log, Settings};
+pub use self::settings::{Admin, Audit, DecisionLog, Format, Level, Log, Settings};
 use crate::identity::TenantName;
 
 /// Everything that reports. Cheap to share behind an `Arc`.

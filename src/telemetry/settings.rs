@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 pub struct Settings {
     pub log: Log,
     pub decision_log: DecisionLog,
+    pub audit: Audit,
     pub admin: Admin,
 }
 
@@ -59,7 +60,17 @@ pub struct DecisionLog {
     pub queue: u32,
 }
 
-/// The admin listener: metrics, health and recent decisions. Not for the public.
+/// The audit log: one JSON line per operator's order, written to disk before it is carried out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// The file to append to, created readable by its owner alone. Left out: orders are in the
+    /// program's own log and in the decision log only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// The admin listener: metrics, health, recent decisions and operators' orders. Not for the public.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
@@ -70,6 +81,10 @@ pub struct Admin {
     /// loopback ones and its own address. Others are refused, so a web page can't reach it by
     /// rebinding its name.
     pub hosts: Vec<String>,
+    /// A file of at least 16 characters: the token that operators' orders carry, and whatever names
+    /// an account. `STILLGUARD_ADMIN_TOKEN` does as well. Without one, no order is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// Directives that don't parse.
@@ -116,7 +131,7 @@ impl Default for DecisionLog {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 9090).into(), hosts: Vec::new() }
+        Self { listen: (Ipv4Addr::LOCALHOST, 9090).into(), hosts: Vec::new(), token_file: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole program from outside: what it writes, what it does with bad input, what a replay says.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use super::stand::{Stand, get, post};
 
@@ -96,7 +97,7 @@ fn bad_input_is_refused_in_the_callers_own_words_and_the_process_stays_up() {
 
 #[test]
 fn a_body_declared_larger_than_the_bound_is_refused_before_it_is_sent() {
-    use std::io::{Read, Write};
+    use std::io::Read;
     let stand = Stand::new("");
     let mut stream = std::net::TcpStream::connect(stand.address()).unwrap();
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n\
@@ -167,4 +168,66 @@ fn a_challenged_account_goes_on_after_the_command_line_has_solved_it() {
     // What is solved is spent.
     let again = Command::new(env!("CARGO_BIN_EXE_stillguard")).args(["solve", link]).output();
     assert!(!again.unwrap().status.success());
+}
+
+/// Runs a verb of the command line at the stand's admin listener, as its operator.
+fn operate(stand: &Stand, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+    command.args(words).args(["--admin", &format!("http://{}", stand.proxy.admin)]);
+    command.arg("--token-file").arg(stand.file("token")).env_clear();
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said)
+}
+
+#[test]
+fn an_operators_word_is_carried_out_audited_explained_and_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (token, audit) = (directory.path().join("token"), directory.path().join("audit.jsonl"));
+    let secret = directory.path().join("secret");
+    std::fs::write(&token, "correct-horse-battery\n").unwrap();
+    std::fs::write(&secret, "0f".repeat(32)).unwrap();
+    let mut stand = Stand::new(&format!(
+        "secret_file = {secret:?}\nmode = \"shadow\"\n[telemetry.admin]\ntoken_file = {token:?}\n[telemetry.audit]\npath = {audit:?}"
+    ));
+    std::fs::copy(&token, stand.file("token")).unwrap();
+    let chat = br#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
+    let headers = format!("{JSON}authorization: Bearer sk-live-ruled\r\n");
+    let ask = || post(stand.address(), "/v1/chat/completions", &headers, chat);
+    assert_eq!(status(&ask()), "200");
+    let account = {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+        command.args(["id", "--config"]).arg(stand.file("stillguard.toml"));
+        command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"sk-live-ruled").unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    let word = ["--owner", "ann", "--reason", "case 7"];
+    let rule = |verb: &[&str]| operate(&stand, &[verb, &word].concat());
+    let (done, said) = rule(&["block", &account, "--for", "1h"]);
+    assert!(done, "{said}");
+    assert_eq!(status(&ask()), "403");
+    let (_, rulings) = operate(&stand, &["rulings"]);
+    assert!(rulings.contains(&account) && rulings.contains("case 7"), "{rulings}");
+    let (_, said) = operate(&stand, &["explain", &account]);
+    assert!(said.contains("Ruled: drop") && said.contains("case 7"), "{said}");
+    let (done, said) = rule(&["lift", &account]);
+    assert!(done, "{said}");
+    assert_eq!(status(&ask()), "200");
+    let (done, said) = rule(&["lift", &account]);
+    assert!(!done && said.contains("no ruling"), "{said}");
+    assert!(rule(&["review", &account, "wrong"]).0);
+    std::fs::write(stand.file("token"), "something-else-altogether").unwrap();
+    let (done, said) = rule(&["block", &account, "--for", "1h"]);
+    assert!(!done && said.contains("not the operators' token"), "{said}");
+    assert_eq!(status(&ask()), "200");
+    stand.proxy.end();
+    let audited = std::fs::read_to_string(&audit).unwrap();
+    assert_eq!(audited.lines().count(), 8, "two lines for each of four orders: {audited}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+    command.arg("replay").arg(stand.file("decisions.jsonl")).env_clear();
+    let output = command.arg("--config").arg(stand.file("stillguard.toml")).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("4 verdicts as logged"), "{said}");
 }

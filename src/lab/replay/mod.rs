@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
 
-use crate::engine::{Engine, Line, Verdict};
+use crate::engine::{Engine, Line, Order, Verdict};
 use crate::signal::{Ask, Exchange, ExchangeId, Trial};
 use crate::time::Timestamp;
 
@@ -60,6 +60,11 @@ pub fn replay(
             engine.tick(now);
             None
         }
+        Step::Obey(order, at) => {
+            // Live, it was carried out; on an engine of other settings it may find nobody to clear.
+            let _ = engine.obey(order, at);
+            None
+        }
     })
 }
 
@@ -70,6 +75,7 @@ enum Step<'a> {
     Learn(&'a Exchange),
     Try(&'a Trial),
     Tick(Timestamp),
+    Obey(&'a Order, Timestamp),
 }
 
 fn drive(
@@ -93,6 +99,7 @@ fn drive(
             Err(why) => summary.unreadable(number, why),
             Ok(Line::Trial(trial)) => drop(play(Step::Try(&trial))),
             Ok(Line::Tick { at }) => drop(play(Step::Tick(at))),
+            Ok(Line::Order { at, order }) => drop(play(Step::Obey(&order, at))),
             Ok(Line::Ask { ask, verdict: logged }) => {
                 let now = play(Step::Assess(&ask)).unwrap_or_default();
                 on(&ask, &logged, &now);

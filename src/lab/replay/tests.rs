@@ -81,6 +81,10 @@ fn play(lines: &[String]) -> (Result<Summary, ReplayError>, Vec<String>) {
                 told.push(format!("tick {}", at.as_millis()));
                 None
             }
+            Step::Obey(order, at) => {
+                told.push(format!("obey {} {}", order.owner.as_str(), at.as_millis()));
+                None
+            }
         },
     );
     (summary, told)

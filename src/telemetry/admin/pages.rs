@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
-use super::{AdminState, DRAINING, SERVING, gate};
+use super::{AdminState, DRAINING, SERVING, desk, gate};
 use crate::engine::Line;
 use crate::signal::ExchangeId;
 
 const INDEX: &str = "\
-stillguard's admin listener. Read only.
+stillguard's admin listener.
 
 /healthz                    the process is alive
 /readyz                     traffic is welcome: 200, or 503 while starting and draining
@@ -22,10 +22,19 @@ stillguard's admin listener. Read only.
 /admin/v1/decisions/{id}    a recent decision by the id its caller was shown (sg_...);
                             add ?format=text for words
 /admin/v1/accounts          how many accounts are remembered
+/admin/v1/accounts/{id}     one account (acct_...): what is known, why, what would change it;
+                            add ?format=text for words, ?tenant=NAME for its tenant's policy
+/admin/v1/rulings           what operators have ruled
+/admin/v1/orders            POST an order; needs the operators' token. The command line does:
+                            stillguard allow | block | force | lift | clear | review
 ";
 
 /// What Prometheus asks for by name since the format has one.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) const ORDERS: &str = "/admin/v1/orders";
+/// Bytes of the longest order.
+const LONGEST_ORDER: usize = 16 << 10;
 
 type Shared = State<Arc<AdminState>>;
 
@@ -37,6 +46,10 @@ pub(super) fn router(state: Arc<AdminState>) -> Router {
         .route("/metrics", get(metrics))
         .route("/admin/v1/decisions/{id}", get(decision))
         .route("/admin/v1/accounts", get(accounts))
+        .route("/admin/v1/accounts/{id}", get(desk::account))
+        .route("/admin/v1/rulings", get(desk::rulings))
+        .route(ORDERS, post(desk::order))
+        .layer(DefaultBodyLimit::max(LONGEST_ORDER))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), gate::check))
         .with_state(state)
 }
@@ -61,7 +74,7 @@ struct Wish {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Format {
+pub(super) enum Format {
     #[default]
     Json,
     Text,
@@ -71,9 +84,13 @@ enum Format {
 /// forgotten is still in the log.
 async fn decision(
     State(state): Shared,
+    headers: HeaderMap,
     Path(id): Path<String>,
     Query(wish): Query<Wish>,
 ) -> Response {
+    if let Err(refused) = desk::reader(&state, &headers) {
+        return refused.into_response();
+    }
     let id = id.strip_prefix("sg_").and_then(|tag| tag.parse().ok()).map(ExchangeId);
     let Some(id) = id else {
         let expected = "a decision id is expected: sg_ and 16 hex digits\n";

@@ -169,3 +169,107 @@ fn it_runs_on_a_thread_of_its_own_until_told_to_stop() {
     token.cancel();
     thread.join().unwrap().unwrap();
 }
+
+const TOKEN: &str = "correct-horse-battery";
+
+/// With a desk and the operators' token.
+async fn served_with_desk(audit: Option<std::path::PathBuf>) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let engine = Arc::new(crate::engine::Engine::new(Default::default(), Default::default()));
+    let token = Token::new(&zeroize::Zeroizing::new(TOKEN.to_owned())).unwrap();
+    let desk = Desk {
+        engine,
+        clock: crate::time::Clock::start(),
+        token: Some(token),
+        audit: crate::telemetry::AuditLog::new(audit),
+        keep: Box::new(|| false),
+    };
+    let state = Arc::new(AdminState::new(Arc::default(), Vec::new()).with_desk(desk));
+    let token = CancellationToken::new();
+    tokio::spawn(serve(listener, Arc::clone(&state), token.clone()));
+    Served { address, state, token }
+}
+
+const BLOCK: &str = r#"{"verb":{"rule":{"account":"acct_00000000000000000000000000000007","action":"drop","lasts_seconds":60}},"owner":"ann","reason":"case 7"}"#;
+
+impl Served {
+    async fn post(&self, headers: &str, body: &str) -> String {
+        let length = body.len();
+        self.raw(&format!(
+            "POST /admin/v1/orders HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        ))
+        .await
+    }
+
+    fn rulings(&self) -> usize {
+        self.state.desk.as_ref().unwrap().engine.rulings().len()
+    }
+}
+
+fn json_as(token: &str) -> String {
+    format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n")
+}
+
+#[tokio::test]
+async fn an_order_needs_the_token_its_type_and_our_own_origin() {
+    let served = served_with_desk(None).await;
+    let right = json_as(TOKEN);
+    for (headers, code) in [
+        ("content-type: application/json\r\n".to_owned(), "401"),
+        (json_as("correct-horse-batterz"), "403"),
+        (format!("authorization: Bearer {TOKEN}\r\n"), "415"),
+        (format!("{right}authorization: Bearer {TOKEN}\r\n"), "401"),
+        (format!("{right}origin: https://evil.example\r\n"), "403"),
+    ] {
+        assert_eq!(status(&served.post(&headers, BLOCK).await), code, "{headers}");
+    }
+    assert_eq!(served.rulings(), 0);
+    assert_eq!(status(&served.post(&right, BLOCK).await), "200");
+    assert_eq!(served.rulings(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_order_says_what_is_wrong_and_does_nothing() {
+    let served = served_with_desk(None).await;
+    let endless = BLOCK.replace(":60", ":0");
+    let flood = format!("{BLOCK}{}", " ".repeat(17 << 10));
+    let unruled = r#"{"verb":{"lift":{"account":"acct_00000000000000000000000000000007"}},"owner":"a","reason":"r"}"#;
+    for (body, code) in [("{}", "400"), (&*endless, "400"), (&*flood, "413"), (unruled, "404")] {
+        let answer = served.post(&json_as(TOKEN), body).await;
+        assert_eq!(status(&answer), code, "{answer}");
+    }
+    assert_eq!(served.rulings(), 0);
+}
+
+#[tokio::test]
+async fn without_a_token_no_order_is_taken_and_reading_stays_open() {
+    let bare = served().await;
+    assert_eq!(status(&bare.post(&json_as(TOKEN), BLOCK).await), "403");
+    let unknown = bare.get("/admin/v1/accounts/acct_00000000000000000000000000000007").await;
+    assert_eq!(status(&unknown), "404");
+}
+
+#[tokio::test]
+async fn what_names_an_account_is_for_the_tokens_bearers_and_health_is_for_all() {
+    let served = served_with_desk(None).await;
+    let account = "/admin/v1/accounts/acct_00000000000000000000000000000007";
+    for path in [account, "/admin/v1/rulings", "/admin/v1/decisions/sg_00000000000000ff"] {
+        assert_eq!(status(&served.get(path).await), "401", "{path}");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        assert_ne!(status(&served.raw(&request).await), "401", "{path}");
+    }
+    for path in ["/healthz", "/metrics", "/admin/v1/accounts"] {
+        assert_eq!(status(&served.get(path).await), "200", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_can_not_be_audited_is_not_carried_out() {
+    let served = served_with_desk(Some("/nowhere/at/all/audit.jsonl".into())).await;
+    let answer = served.post(&json_as(TOKEN), BLOCK).await;
+    assert_eq!(status(&answer), "503", "{answer}");
+    assert_eq!(served.rulings(), 0);
+}

@@ -1,0 +1,56 @@
+//! What operators have said of single accounts.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use super::order::Ruling;
+use crate::identity::AccountId;
+use crate::policy::Action;
+use crate::signal::Ask;
+use crate::time::Timestamp;
+
+/// Rulings in force, by account. Read once per ask: some 20 ns where there are none.
+#[derive(Debug, Default)]
+pub(super) struct Rulings(RwLock<BTreeMap<AccountId, Ruling>>);
+
+/// More than any number of operators will ever say; less than a megabyte each thousand.
+const MOST: usize = 100_000;
+
+impl Rulings {
+    /// What is ruled on this ask.
+    pub(super) fn on(&self, ask: &Ask) -> Option<Action> {
+        let rulings = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let ruling = rulings.get(&ask.caller.account)?;
+        ruling.holds(ask.prompt.model.as_str(), ask.at).then_some(ruling.action)
+    }
+
+    pub(super) fn of(&self, account: AccountId) -> Option<Ruling> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
+    }
+
+    /// False when there is no room for one more.
+    pub(super) fn put(&self, ruling: Ruling) -> bool {
+        let mut rulings = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let room = rulings.len() < MOST || rulings.contains_key(&ruling.account);
+        if room {
+            rulings.insert(ruling.account, ruling);
+        }
+        room
+    }
+
+    /// Whether there was one.
+    pub(super) fn lift(&self, account: AccountId) -> bool {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&account).is_some()
+    }
+
+    pub(super) fn all(&self) -> Vec<Ruling> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(super) fn expire(&self, now: Timestamp) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, ruling| ruling.expires > now);
+    }
+}

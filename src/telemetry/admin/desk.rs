@@ -1,0 +1,187 @@
+//! Where operators' orders are taken, and accounts explained: for whoever holds the token.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::pages::Format;
+use super::{AdminState, gate};
+use crate::engine::{Disobeyed, Engine, Order};
+use crate::identity::{AccountId, TenantName};
+use crate::telemetry::audit::{AuditLog, Entry};
+use crate::time::{Clock, Timestamp};
+
+/// What orders need to be taken.
+pub struct Desk {
+    pub engine: Arc<Engine>,
+    pub clock: Clock,
+    pub token: Option<Token>,
+    pub audit: AuditLog,
+    /// Makes what was ordered survive the process; answers whether it does.
+    pub keep: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("audit", &self.audit).finish_non_exhaustive()
+    }
+}
+
+/// The operators' token. Only its hash is held: comparing hashes takes the same time whatever they
+/// are.
+#[derive(Clone, Copy, Debug)]
+pub struct Token(blake3::Hash);
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "a token of at least 16 visible ASCII characters is expected; `openssl rand -hex 32` makes one"
+)]
+pub struct NotAToken;
+
+impl Token {
+    const SHORTEST: usize = 16;
+
+    pub fn new(text: &Zeroizing<String>) -> Result<Self, NotAToken> {
+        let text = text.trim();
+        let sound =
+            text.len() >= Self::SHORTEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound { Ok(Self(blake3::hash(text.as_bytes()))) } else { Err(NotAToken) }
+    }
+
+    fn is(&self, offered: &str) -> bool {
+        blake3::hash(offered.as_bytes()) == self.0
+    }
+}
+
+type Shared = State<Arc<AdminState>>;
+type Refused = (StatusCode, &'static str);
+
+/// Who may see accounts and recent decisions: everyone who reaches the listener as long as there is
+/// no token, then its bearers alone.
+pub(super) fn reader(state: &AdminState, headers: &HeaderMap) -> Result<(), Refused> {
+    match state.desk.as_ref().and_then(|desk| desk.token) {
+        Some(token) => bearer(token, headers),
+        None => Ok(()),
+    }
+}
+
+fn bearer(token: Token, headers: &HeaderMap) -> Result<(), Refused> {
+    let offered = gate::only(headers, header::AUTHORIZATION);
+    let offered = offered.and_then(|value| value.strip_prefix("Bearer "));
+    match offered {
+        Some(offered) if token.is(offered) => Ok(()),
+        Some(_) => Err((StatusCode::FORBIDDEN, "this is not the operators' token\n")),
+        None => Err((StatusCode::UNAUTHORIZED, "send the token: authorization: Bearer ...\n")),
+    }
+}
+
+const NO_TOKEN: Refused = (
+    StatusCode::FORBIDDEN,
+    "orders need a token: set telemetry.admin.token_file or STILLGUARD_ADMIN_TOKEN\n",
+);
+
+/// Takes an order: audited first, then carried out, then made to last.
+pub(super) async fn order(State(state): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let desk = match state.desk.as_ref().map(|desk| (desk, desk.token)) {
+        Some((desk, Some(token))) => match bearer(token, &headers) {
+            Ok(()) => desk,
+            Err(refused) => return refused.into_response(),
+        },
+        _ => return NO_TOKEN.into_response(),
+    };
+    // A browser can't send this type to another site without asking first.
+    let typed = gate::only(&headers, header::CONTENT_TYPE);
+    if !typed.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
+        let expected = "an order is application/json\n";
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, expected).into_response();
+    }
+    let order: Order = match serde_json::from_slice(&body) {
+        Ok(order) => order,
+        Err(why) => {
+            return (StatusCode::BAD_REQUEST, format!("not an order: {why}\n")).into_response();
+        }
+    };
+    desk.carry_out(&state, &order)
+}
+
+impl Desk {
+    /// Blocks for the disk: the listener has a thread of its own, and orders are rare.
+    fn carry_out(&self, state: &AdminState, order: &Order) -> Response {
+        let now = self.clock.now();
+        if self.note(now, order, "ordered").is_err() {
+            let why = "the audit log can't be written: nothing was done\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+        }
+        if let Err(why) = self.engine.obey(order, now) {
+            let _ = self.note(now, order, &why.to_string());
+            return (refusal(why), format!("{why}\n")).into_response();
+        }
+        state.telemetry.decisions.ordered(order, now);
+        let kept = (self.keep)();
+        let outcome = if kept { "done" } else { "done, but not on disk" };
+        let _ = self.note(now, order, outcome);
+        Json(json!({ "done": true, "lasting": kept })).into_response()
+    }
+
+    fn note(&self, at: Timestamp, order: &Order, outcome: &str) -> std::io::Result<()> {
+        let written = self.audit.write(&Entry { at, order, outcome });
+        written.inspect_err(|why| tracing::error!("the audit log can't be written: {why}"))
+    }
+}
+
+fn refusal(why: Disobeyed) -> StatusCode {
+    match why {
+        Disobeyed::Unsound(_) => StatusCode::BAD_REQUEST,
+        Disobeyed::NotKnown | Disobeyed::NotRuled => StatusCode::NOT_FOUND,
+        Disobeyed::Full => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// Rulings in force.
+pub(super) async fn rulings(State(state): Shared, headers: HeaderMap) -> Response {
+    if let Err(refused) = reader(&state, &headers) {
+        return refused.into_response();
+    }
+    let rulings = state.desk.as_ref().map(|desk| desk.engine.rulings()).unwrap_or_default();
+    Json(json!({ "rulings": rulings })).into_response()
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    tenant: Option<String>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// What is known of an account, and what would change it.
+pub(super) async fn account(
+    State(state): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    if let Err(refused) = reader(&state, &headers) {
+        return refused.into_response();
+    }
+    let Ok(id) = id.parse::<AccountId>() else {
+        let expected = "an account id is expected: acct_ and 32 hex digits\n";
+        return (StatusCode::BAD_REQUEST, expected).into_response();
+    };
+    let tenant = TenantName::from(asked.tenant.as_deref().unwrap_or("default"));
+    let desk = state.desk.as_ref();
+    let explained = desk.and_then(|desk| desk.engine.explain((&tenant, id), desk.clock.now()));
+    let Some(explained) = explained else {
+        return (StatusCode::NOT_FOUND, "nothing is known of this account\n").into_response();
+    };
+    match asked.format {
+        Format::Json => Json(explained).into_response(),
+        Format::Text => format!("{}\n", explained.in_words()).into_response(),
+    }
+}
