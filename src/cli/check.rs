@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use stillguard::config::{Config, Loaded};
+use stillguard::net::Tls;
+use stillguard::net::upstream::{Endpoint, Route};
 use stillguard::policy::{Action, Limits, Pace, Period, Policies, Policy, Quotas, TokenPace};
 
 use super::{Failure, counted, joined, load, print};
@@ -20,16 +22,23 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
 
 fn described(config: &Config) -> String {
     let mut text = String::new();
-    let endpoints = config.forward().endpoints;
-    let upstream =
-        if endpoints.is_empty() { "given by --upstream".into() } else { joined(&endpoints) };
+    let forward = config.forward();
     let listen: Vec<_> = config.net().listen.iter().map(ToString::to_string).collect();
+    let upstream = match forward.endpoints.is_empty() {
+        true => "given by --upstream".into(),
+        false => joined(&forward.endpoints),
+    };
     row(&mut text, 0, "upstream", &upstream);
-    for endpoint in endpoints.iter().filter(|endpoint| endpoint.key.is_some()) {
-        row(&mut text, 0, "key of our own for", &endpoint.url.to_string());
+    own(&mut text, &forward.endpoints, forward.client_tls.as_ref());
+    for group in &forward.groups {
+        row(&mut text, 0, &format!("group {}", group.name), &joined(&group.endpoints));
+        own(&mut text, &group.endpoints, group.client_tls.as_ref());
     }
-    if let Some(files) = config.forward().client_tls {
-        row(&mut text, 0, "shown to them", &files.cert_file.display().to_string());
+    for route in &forward.routes {
+        row(&mut text, 0, &format!("to {}", route.group), &conditions(route));
+    }
+    for (tenant, url) in &forward.tenants {
+        row(&mut text, 0, &format!("to {url}"), &format!("tenant {tenant}"));
     }
     row(&mut text, 0, "listen", &listen.join(", "));
     row(&mut text, 0, "admin", &config.telemetry().admin.listen.to_string());
@@ -43,6 +52,26 @@ fn described(config: &Config) -> String {
         describe(&mut text, policy);
     }
     text
+}
+
+/// What endpoints get of ours.
+fn own(text: &mut String, endpoints: &[Endpoint], client_tls: Option<&Tls>) {
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.key.is_some()) {
+        row(text, 0, "key of our own for", &endpoint.url.to_string());
+    }
+    if let Some(files) = client_tls {
+        row(text, 0, "shown to them", &files.cert_file.display().to_string());
+    }
+}
+
+fn conditions(route: &Route) -> String {
+    let model = route.model.clone().map(String::from);
+    let all = [
+        route.tenant.as_ref().map(|tenant| format!("tenant {tenant}")),
+        model.map(|model| format!("model {model}")),
+        route.path_prefix.as_ref().map(|path| format!("path {path}")),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn describe(text: &mut String, policy: &Policy) {

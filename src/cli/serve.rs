@@ -44,11 +44,11 @@ pub(crate) struct Options {
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
-    let endpoints = endpoints(&config)?;
     start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
     let telemetry = Arc::clone(&shared.telemetry);
+    let endpoints = endpoints(&config, &telemetry)?;
     let guard = GuardLayer::new(Arc::clone(&shared));
     let notices = guard.notices();
     let stack = (guard, endpoints.clone());
@@ -142,9 +142,10 @@ fn identifier(config: &Config, keyring: &Keyring) -> Result<Identifier, String> 
     made.map_err(|why| why.to_string())
 }
 
-fn endpoints(config: &Config) -> Result<Endpoints, Failure> {
-    Endpoints::new(config.forward()).map_err(|why| match why {
+fn endpoints(config: &Config, telemetry: &Telemetry) -> Result<Endpoints, Failure> {
+    Endpoints::new(config.forward(), telemetry).map_err(|why| match why {
         NoEndpoints::None => Failure::Mistakes(NO_UPSTREAM.into()),
+        NoEndpoints::Group(_) => Failure::Mistakes(why.to_string()),
         NoEndpoints::Tls(why) => Failure::Mistakes(why.to_string()),
         NoEndpoints::Key(why) => Failure::Mistakes(why.to_string()),
     })

@@ -8,7 +8,7 @@ use super::mistake::Mistake;
 use super::range::ranges;
 use super::tree::Tree;
 use crate::identity::{Identifier, Keyring};
-use crate::net::upstream::Url;
+use crate::net::upstream::{Url, load_keys};
 use crate::policy::Fault;
 use crate::signal::CATALOGUE;
 use crate::time::Timestamp;
@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mis
     found.extend(ranges(tree));
     found.extend(identity(config, tree));
     found.extend(keys(config, tree));
+    found.extend(forward(config, tree));
     found.extend(unselectable(config, tree));
     found
 }
@@ -75,9 +76,26 @@ fn identity(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
 }
 
 /// The providers' keys, as far as they can be told now.
-fn keys(config: &Config, tree: &Tree<'_>) -> Option<Mistake> {
-    let why = config.forward.keys().err()?;
-    Some(Mistake::new(tree.span(&["forward", "endpoints"]), why.to_string()))
+fn keys(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
+    let groups = config.forward.groups.iter().enumerate().map(|(index, group)| {
+        let at =
+            ["forward".to_owned(), "groups".to_owned(), index.to_string(), "endpoints".to_owned()];
+        (at.to_vec(), &group.endpoints)
+    });
+    let shared = (vec!["forward".to_owned(), "endpoints".to_owned()], &config.forward.endpoints);
+    let all = [shared].into_iter().chain(groups);
+    let mistake = |(at, endpoints): (Vec<String>, &Vec<_>)| {
+        Some(Mistake::new(tree.span(&at), load_keys(endpoints).err()?.to_string()))
+    };
+    all.filter_map(mistake).collect()
+}
+
+fn forward(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
+    let placed = |mut fault: Fault| {
+        fault.at.insert(0, "forward".into());
+        Mistake { gravity: fault.gravity, ..Mistake::new(tree.span(&fault.at), fault.message) }
+    };
+    config.forward.faults().into_iter().map(placed).collect()
 }
 
 fn policy(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mistake> {
@@ -104,7 +122,12 @@ fn unselectable(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
     let endpoints = config.forward.tenants.keys().map(|name| {
         (name.as_str(), ["forward".to_owned(), "tenants".to_owned(), name.clone()].to_vec())
     });
-    let missed = tenants.chain(endpoints);
+    let routes = config.forward.routes.iter().enumerate().filter_map(|(index, route)| {
+        let at =
+            ["forward".to_owned(), "routes".to_owned(), index.to_string(), "tenant".to_owned()];
+        Some((route.tenant.as_deref()?, at.to_vec()))
+    });
+    let missed = tenants.chain(endpoints).chain(routes);
     let missed = missed.filter(|(name, _)| !name.trim().is_empty() && !named.contains(name));
     let mistake = |(name, at): (&str, Vec<String>)| Mistake {
         hint: Some("add a rule under [[identity.tenants]] with this name".into()),

@@ -51,7 +51,7 @@ pub fn parse(
     for mistake in &found {
         tree.remove(&mistake.span);
     }
-    tree.inherit_ladder();
+    tree.inherit();
     let read = read(&mut tree, &mut found);
     if let Some(config) = &read {
         found.append(&mut check(config, &tree, now));

@@ -29,6 +29,8 @@ pub struct Mistakes {
 impl Mistakes {
     pub(super) fn new(file: &str, text: &str, mut all: Vec<Mistake>) -> Self {
         all.sort_by_key(|mistake| (mistake.span.start, mistake.span.end));
+        // A value that others inherit is wrong once.
+        all.dedup();
         Self { file: file.to_owned(), text: text.to_owned(), all }
     }
 

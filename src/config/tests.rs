@@ -66,6 +66,17 @@ fn a_tenants_ladder_is_laid_over_the_operators_not_over_ours() {
 }
 
 #[test]
+fn a_group_of_endpoints_has_the_deadlines_it_leaves_out_of_forward_not_of_ours() {
+    let text = "[forward.deadlines]\nconnect_ms = 7\n[[forward.groups]]\nname = \"a\"\nendpoints = []\n\
+                deadlines = { idle_secs = 1 }";
+    let told = told(text);
+    assert_eq!(told.len(), 2, "no endpoints, no route: {told:?}");
+    let config = read(&text.replace("[]", "[{ url = \"http://a\" }]")).unwrap().config;
+    let deadlines = config.forward.groups[0].deadlines.clone().unwrap();
+    assert_eq!((deadlines.connect_ms, deadlines.idle_secs, deadlines.total_secs), (7, 1, 3600));
+}
+
+#[test]
 fn variables_come_from_the_environment_that_is_passed_in() {
     let config = read("upstream = \"http://${HOST}:8000\"").unwrap().config;
     assert_eq!(config.upstream.unwrap().to_string(), "http://gpu.internal:8000");

@@ -68,27 +68,39 @@ impl<'i> Tree<'i> {
         mistakes
     }
 
-    /// Gives every tenant's `ladder` the rungs that `[policy.ladder]` states and it leaves out.
-    pub(super) fn inherit_ladder(&mut self) {
-        let Some(ladder) = self.at(&["policy", "ladder"]).and_then(DeValue::as_table).cloned()
-        else {
-            return;
-        };
-        let Some(DeValue::Array(tenants)) =
-            self.0.get_mut().get_mut("tenants").map(Spanned::get_mut)
-        else {
-            return;
-        };
-        for tenant in tenants.iter_mut() {
-            let DeValue::Table(tenant) = tenant.get_mut() else { continue };
-            let own = tenant.get_mut("ladder").map(Spanned::get_mut);
-            let Some(DeValue::Table(own)) = own else { continue };
-            for (key, value) in &ladder {
+    /// Gives every tenant's `ladder` the rungs that `[policy.ladder]` states and it leaves out, and
+    /// every group of endpoints the deadlines and health of `[forward]` likewise.
+    pub(super) fn inherit(&mut self) {
+        self.lay_under(&["tenants"], ["policy", "ladder"]);
+        self.lay_under(&["forward", "groups"], ["forward", "deadlines"]);
+        self.lay_under(&["forward", "groups"], ["forward", "health"]);
+    }
+
+    /// Lays the table at `base` under the table of its name in each item of `list`, where there is one.
+    fn lay_under(&mut self, list: &[&str], base: [&str; 2]) {
+        let Some(stated) = self.at(&base).and_then(DeValue::as_table).cloned() else { return };
+        let Some(DeValue::Array(items)) = self.at_mut(list) else { return };
+        for item in items.iter_mut() {
+            let DeValue::Table(item) = item.get_mut() else { continue };
+            let Some(DeValue::Table(own)) = item.get_mut(base[1]).map(Spanned::get_mut) else {
+                continue;
+            };
+            for (key, value) in &stated {
                 if !own.contains_key(key) {
                     own.insert(key.clone(), value.clone());
                 }
             }
         }
+    }
+
+    fn at_mut(&mut self, path: &[&str]) -> Option<&mut DeValue<'i>> {
+        let (last, tables) = path.split_last()?;
+        let mut table = self.0.get_mut();
+        for step in tables {
+            let DeValue::Table(next) = table.get_mut(*step)?.get_mut() else { return None };
+            table = next;
+        }
+        Some(table.get_mut(*last)?.get_mut())
     }
 
     pub(super) fn has(&self, path: &[&str]) -> bool {

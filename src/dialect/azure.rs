@@ -32,13 +32,13 @@ impl<D: Dialect> Dialect for Azure<D> {
         self.0.read_request(body)
     }
 
-    /// A deployment stands for the model that a body does not name.
+    /// A deployment stands for a model, whatever the body names: there, Azure looks past it.
     fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
-        let mut request = self.0.read_request(body)?;
-        if request.model.is_empty() {
-            request.model = deployment(path).unwrap_or_default();
-        }
-        Ok(request)
+        let request = self.0.read_request(body)?;
+        Ok(match deployment(path) {
+            Some(model) => Request { model, ..request },
+            None => request,
+        })
     }
 
     fn read_answer<'a>(&self, body: &'a [u8]) -> Result<Delta<'a>, Malformed> {

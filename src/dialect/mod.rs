@@ -164,6 +164,12 @@ pub fn of_socket(method: &http::Method, path: &str, headers: &HeaderMap) -> Api 
     if asked && method == http::Method::GET && routed() { Api::OpenaiRealtime } else { Api::Other }
 }
 
+/// A path in its shortest spelling, as servers route it: decoded once, without a query, doubled
+/// slashes or dot segments.
+pub fn canonical_path(path: &str) -> std::borrow::Cow<'_, str> {
+    route::canonical(path)
+}
+
 /// The dialect of a route, or none: such a request passes through unread.
 pub fn of(method: &http::Method, path: &str, headers: &HeaderMap) -> Option<&'static dyn Dialect> {
     DIALECTS.iter().copied().find(|dialect| dialect.speaks(method, path, headers))

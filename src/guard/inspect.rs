@@ -21,7 +21,7 @@ use super::{BoxError, Outbound, Room};
 use crate::dialect::{self, Dialect};
 use crate::identity::{Tag, TenantName};
 use crate::policy::Bodies;
-use crate::signal::Prompt;
+use crate::signal::{Model, Prompt};
 
 /// A request's features and the body to forward.
 pub(super) struct Inspected<B> {
@@ -29,6 +29,8 @@ pub(super) struct Inspected<B> {
     pub body: Outbound<B>,
     /// An aggregator's own user, where the body names one.
     pub end_user: Option<Tag>,
+    /// The model asked for, where it can be told beyond doubt.
+    pub model: Option<Model>,
     /// Nanoseconds that taking features needed; none when it panicked.
     pub took: Option<u64>,
     /// Nanoseconds that the caller needed to send the body.
@@ -62,9 +64,10 @@ where
     let body = collect(body, &settings, &room.buffers).await?;
     let waited = room.shared.clock.elapsed_nanos().saturating_sub(began);
     let task = Task { dialect, target: head.uri.clone(), body: body.clone(), form, bodies };
-    let Described { mut prompt, end_user, took } = describe(room, task).await?;
+    let Described { mut prompt, end_user, model, took } = describe(room, task).await?;
     prompt.retry = retry(&head.headers);
-    Ok(Inspected { prompt, body: Either::Left(Full::new(body)), end_user, took, waited })
+    let body = Either::Left(Full::new(body));
+    Ok(Inspected { prompt, body, end_user, model, took, waited })
 }
 
 fn unread<B>(head: &Parts, body: B) -> Inspected<B> {
@@ -75,7 +78,8 @@ fn unread<B>(head: &Parts, body: B) -> Inspected<B> {
         retry: retry(&head.headers),
         ..Prompt::default()
     };
-    Inspected { prompt, body: Either::Right(body), end_user: None, took: Some(0), waited: 0 }
+    let body = Either::Right(body);
+    Inspected { prompt, body, end_user: None, model: None, took: Some(0), waited: 0 }
 }
 
 #[cfg(test)]

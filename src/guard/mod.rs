@@ -108,9 +108,9 @@ impl<S> Layer<S> for GuardLayer {
 /// A guarded inference service.
 ///
 /// A request's extensions may carry the connection's [`Peer`]; the inner service finds the
-/// exchange's [`Identity`] and [`TenantName`](crate::identity::TenantName) in them, and its [`Socket`]
-/// where another protocol is asked for. Deadlines of
-/// the endpoint are the inner service's own; every other wait ends by the guard's settings.
+/// exchange's [`Identity`] and [`TenantName`](crate::identity::TenantName) in them, the
+/// [`Model`](crate::signal::Model) of a request that was read and names one alone, and its [`Socket`]
+/// where another protocol is asked for. Deadlines of the endpoint are the inner service's own; every other wait ends by the guard's settings.
 #[derive(Clone, Debug)]
 pub struct Guard<S> {
     inner: S,
@@ -197,7 +197,7 @@ where
     let mut identity = room.identify(&head)?;
 
     // inspect
-    let Inspected { prompt, body, end_user, took, waited } =
+    let Inspected { prompt, body, end_user, model, took, waited } =
         inspect::inspect(room, (&mut head, body), desk.reader, &identity.caller.tenant).await?;
     identity.caller.end_user = identity.caller.end_user.or(end_user);
 
@@ -213,6 +213,7 @@ where
 
     // forward
     head.extensions.insert(identity.caller.tenant.clone());
+    model.and_then(|model| head.extensions.insert(model));
     head.extensions.insert(identity);
     let socket = Socket::offer(&mut head);
     shared.telemetry.metrics.overhead(Stage::Before, desk.elapsed(room).saturating_sub(waited));

@@ -3,8 +3,11 @@
 //! What is counted several times per request holds its handles, about 10 ns each; what is counted
 //! once, at the end or on a refusal looks its series up, about 100 ns.
 
+mod endpoints;
 mod labels;
 mod tenants;
+
+use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,9 +17,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use self::endpoints::Endpoints;
+pub use self::endpoints::{Again, EndpointSeries, GroupSeries, Outcome};
 use self::labels::{
-    ByApi, ByDirection, ByEnding, ByEndpoint, ByOutcome, ByReason, BySignal, BySource, ByStage,
-    ByTokens,
+    ByApi, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage, ByTokens,
 };
 use self::tenants::Tenants;
 use crate::dialect::{Api, Reason};
@@ -46,7 +50,7 @@ pub struct Metrics {
     reloads: [Counter; 2],
     accounts: Gauge,
     crowds: Gauge,
-    endpoints: Family<ByEndpoint, Gauge>,
+    endpoints: Endpoints,
     log: LogCounters,
 }
 
@@ -196,11 +200,13 @@ impl Metrics {
         self.crowds.set(i64::try_from(weighed).unwrap_or(i64::MAX));
     }
 
-    /// Of each endpoint, in the order of the file, whether it takes its share of the load.
-    pub fn endpoints(&self, up: impl Iterator<Item = bool>) {
-        for (endpoint, up) in (0..).zip(up) {
-            self.endpoints.get_or_create(&ByEndpoint { endpoint }).set(up.into());
-        }
+    /// The series of an endpoint, by the names that the file gives it and its group.
+    pub fn endpoint(&self, group: &str, endpoint: &str) -> Arc<EndpointSeries> {
+        self.endpoints.series(group, endpoint)
+    }
+
+    pub fn group(&self, name: &str) -> GroupSeries {
+        self.endpoints.group(name)
     }
 
     /// Everything in the OpenMetrics text format.
@@ -254,11 +260,7 @@ impl Default for Metrics {
             reloads: reloads(into),
             accounts: add(into, "accounts", "Accounts remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),
-            endpoints: add(
-                into,
-                "endpoint_up",
-                "Whether an endpoint takes its share, by its place in the file, from 0",
-            ),
+            endpoints: Endpoints::new(into),
             log: log(into),
             registry,
         }

@@ -115,7 +115,7 @@ fn the_shipped_file_shows_every_key() {
 /// for all: they are shown once.
 fn shown_as(key: &str) -> String {
     let depth = match key {
-        _ if key.starts_with("/policy/groups/") => 5,
+        _ if key.starts_with("/policy/groups/") || key.starts_with("/forward/groups/") => 5,
         _ if key.starts_with("/policy/total_limits") => 3,
         _ if key.starts_with("/tenants/") => 4,
         _ if key.starts_with("/policy/rung_modes") => 3,

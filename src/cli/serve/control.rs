@@ -79,8 +79,9 @@ impl Control {
         let ticking = tick(&shared, &ticked, &done);
         let rereading = reread_keys(&ticked, &done);
         let telling = tell(notices, &done);
+        let probing = async { Ok(ticked.probe(&done).await) };
         let obeying = obey(&mut ends, &stop, &state, &done);
-        tokio::try_join!(ticking, following, rereading, telling, obeying)?;
+        tokio::try_join!(ticking, following, rereading, telling, probing, obeying)?;
         Ok(())
     }
 }
@@ -111,7 +112,7 @@ async fn tick(
             () = done.cancelled() => return Ok(()),
             _ = seconds.tick() => {
                 second(shared);
-                shared.telemetry.metrics.endpoints(endpoints.up());
+                endpoints.report();
             }
         }
     }

@@ -14,7 +14,7 @@ use super::body;
 use crate::dialect::{Api, Dialect, Reason, Request, json};
 use crate::identity::Tag;
 use crate::policy::Bodies;
-use crate::signal::{self, Prompt};
+use crate::signal::{self, Model, Prompt};
 use crate::telemetry::FailOpen;
 
 /// A request whose body has come whole.
@@ -30,6 +30,8 @@ pub(super) struct Task {
 pub(super) struct Described {
     pub prompt: Prompt,
     pub end_user: Option<Tag>,
+    /// The model by its whole name, where the endpoint can read no other one.
+    pub model: Option<Model>,
     /// Nanoseconds that taking features needed; none when it panicked.
     pub took: Option<u64>,
 }
@@ -62,7 +64,8 @@ fn describe_now(room: &Room, task: Task) -> Result<Described, Refusal> {
             return Err(refusal);
         }
         reading.vetted = false;
-        Ok(Described { prompt: bare(dialect.api(), length), end_user: None, took: Some(0) })
+        let prompt = bare(dialect.api(), length);
+        Ok(Described { prompt, end_user: None, model: None, took: Some(0) })
     });
     if described.is_ok() && !reading.vetted {
         room.shared.telemetry.metrics.fail_open(FailOpen::UnvettedBody);
@@ -113,6 +116,8 @@ impl Reading<'_> {
             shared.telemetry.metrics.fail_open(FailOpen::Panic);
             Refusal::from(Reason::Malformed)
         })??;
+        let certain = self.vetted;
+        self.vetted &= !request.unread;
         let end_user = request.end_user.as_deref().filter(|user| !user.is_empty());
         let end_user = end_user.map(|user| shared.keyring.tag("end-user", user.as_bytes()));
         let began = shared.clock.elapsed_nanos();
@@ -121,9 +126,14 @@ impl Reading<'_> {
             signal::inspect(&request, dialect.api(), body.len(), &shared.keyring)
         }));
         let took = shared.clock.elapsed_nanos().saturating_sub(began);
+        let model = Model::from(&*request.model);
+        let model = Some(model).filter(|model| certain && model.as_str() == request.model);
         Ok(match prompt {
-            Ok(prompt) => Described { prompt, end_user, took: Some(took) },
-            Err(_) => Described { prompt: bare(dialect.api(), body.len()), end_user, took: None },
+            Ok(prompt) => Described { prompt, end_user, model, took: Some(took) },
+            Err(_) => {
+                let prompt = bare(dialect.api(), body.len());
+                Described { prompt, end_user, model, took: None }
+            }
         })
     }
 
@@ -135,9 +145,7 @@ impl Reading<'_> {
             }
             self.vetted = false;
         }
-        let request = self.dialect.read_call(target.path(), body)?;
-        self.vetted &= !request.unread;
-        Ok(request)
+        Ok(self.dialect.read_call(target.path(), body)?)
     }
 }
 

@@ -79,7 +79,8 @@ async fn a_stream_that_falls_silent_is_cut_visibly() {
 #[tokio::test]
 async fn a_request_given_up_while_it_is_written_is_not_written_on() {
     let endpoint = listener().await;
-    let mut upstream = Endpoints::new(to(&endpoint)).unwrap().worker::<Incoming>();
+    let upstream = Endpoints::new(to(&endpoint), &Telemetry::default()).unwrap();
+    let mut upstream = upstream.worker::<Incoming>();
     let length = 16 << 20;
     let body = Either::Left(Full::from(vec![b'x'; length]));
     let request = Request::post("/").header("host", "a").body(body).unwrap();

@@ -15,7 +15,7 @@ async fn an_endpoint_that_fails_in_a_row_gets_nothing_more_while_another_answers
     settings.endpoints[0].weight = 100;
     settings.health.failures = 2;
     settings.health.back_off_secs = 60;
-    let endpoints = Endpoints::new(settings).unwrap();
+    let endpoints = Endpoints::new(settings, &Telemetry::default()).unwrap();
     let server = bind(loopback(), Arc::default(), refuse, (BareLayer, endpoints.clone())).unwrap();
     let (address, stop) = (server.local_addr(), CancellationToken::new());
     let running = Some(server.start(stop.clone()).unwrap());

@@ -42,7 +42,7 @@ async fn a_key_is_swapped_while_running_and_never_goes_to_another_endpoint() {
     std::fs::write(file.path(), "first\n").unwrap();
     let key = serde_json::json!({ "header": "authorization", "file": file.path() });
     let settings = keyed(&endpoint, key);
-    let endpoints = Endpoints::new(settings.clone()).unwrap();
+    let endpoints = Endpoints::new(settings.clone(), &Telemetry::default()).unwrap();
     let stack = (BareLayer, endpoints.clone());
     let server = bind(loopback(), Arc::default(), refuse, stack).unwrap();
     let (address, certificates) = (server.local_addr(), None);

@@ -116,7 +116,7 @@ impl Drop for Proxy {
 
 impl Proxy {
     fn start(settings: Settings, upstream: upstream::Settings) -> Self {
-        let endpoints = Endpoints::new(upstream).unwrap();
+        let endpoints = Endpoints::new(upstream, &Telemetry::default()).unwrap();
         let server = bind(settings, Arc::default(), refuse, (BareLayer, endpoints)).unwrap();
         let (address, certificates) = (server.local_addr(), server.certificates());
         let stop = CancellationToken::new();

@@ -164,5 +164,6 @@ async fn an_endpoint_may_ask_for_a_certificate_of_ours() {
     let strangers = Tls { key_file: theirs.files().key_file, ..ours.files() };
     let settings = upstream::Settings { client_tls: Some(strangers), ..to_url("https://a") };
     let ca_file = Some(theirs.files().cert_file);
-    assert!(Endpoints::new(upstream::Settings { ca_file, ..settings }).is_err());
+    let settings = upstream::Settings { ca_file, ..settings };
+    assert!(Endpoints::new(settings, &Telemetry::default()).is_err());
 }

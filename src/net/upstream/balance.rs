@@ -2,65 +2,77 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::health::Health;
+use super::cluster::{Cluster, Site};
 
-/// Smooth weighted round robin, as nginx made it known: each turn adds every weight to its
-/// endpoint's credit; the richest is chosen and pays the sum of all weights.
+/// Smooth weighted round robin, as nginx made it known: each turn adds the weight of every endpoint
+/// that may be chosen to its credit; the richest is chosen and pays the sum of these weights.
 #[derive(Debug)]
 pub(super) struct Balance<T> {
     choices: Vec<T>,
-    shares: Mutex<Vec<Share>>,
-    healths: Arc<[Health]>,
-}
-
-#[derive(Debug)]
-struct Share {
-    weight: i64,
-    credit: i64,
+    credits: Mutex<Vec<i64>>,
+    pub(super) cluster: Arc<Cluster>,
 }
 
 impl<T> Balance<T> {
-    /// `healths` has one for each choice.
-    pub(super) fn new(weighted: impl Iterator<Item = (T, u32)>, healths: Arc<[Health]>) -> Self {
-        let share = |weight: u32| Share { weight: weight.into(), credit: 0 };
-        let (choices, shares) = weighted.map(|(choice, weight)| (choice, share(weight))).unzip();
-        Self { choices, shares: Mutex::new(shares), healths }
+    /// `choice` is made for each endpoint.
+    pub(super) fn new(cluster: Arc<Cluster>, choice: impl Fn(&Site) -> T) -> Self {
+        let choices: Vec<_> = cluster.sites.iter().map(choice).collect();
+        let credits = Mutex::new(vec![0; choices.len()]);
+        Self { choices, credits, cluster }
     }
 
-    pub(super) fn get(&self, choice: usize) -> &T {
-        &self.choices[choice]
+    pub(super) fn get(&self, choice: usize) -> (&T, &Site) {
+        (&self.choices[choice], &self.cluster.sites[choice])
     }
 
     /// All endpoints, the one whose turn it is first.
     pub(super) fn order(&self) -> Vec<usize> {
-        if self.choices.len() == 1 {
+        let sites = &self.cluster.sites;
+        if sites.len() == 1 {
             return vec![0];
         }
-        let out: Vec<_> = self.healths.iter().map(Health::is_out).collect();
-        let mut shares = self.shares();
-        let sum: i64 = shares.iter().map(|share| share.weight).sum();
-        for share in shares.iter_mut() {
-            share.credit += share.weight;
+        let mut out: Vec<_> = sites.iter().map(|site| site.health.is_out()).collect();
+        if self.panics(&out) {
+            self.cluster.series.panicked();
+            out.fill(false);
         }
-        let mut order: Vec<_> = (0..shares.len()).collect();
+        let full: Vec<_> = sites.iter().map(Site::is_full).collect();
+        // Nothing is saved up by those that are passed over, to be spent in one burst at their return.
+        let fit = |choice: usize| !out[choice] && !full[choice];
+        let any = (0..sites.len()).any(fit);
+        let mut credits = self.credits();
+        let mut sum = 0;
+        for (choice, site) in sites.iter().enumerate().filter(|(choice, _)| fit(*choice) || !any) {
+            credits[choice] += i64::from(site.weight);
+            sum += i64::from(site.weight);
+        }
+        let mut order: Vec<_> = (0..sites.len()).collect();
         order.sort_by_key(|&choice| {
-            let share = &shares[choice];
-            (out[choice], share.weight == 0, std::cmp::Reverse(share.credit))
+            let spare = sites[choice].weight == 0;
+            (full[choice], out[choice], spare, std::cmp::Reverse(credits[choice]))
         });
         if let Some(&first) = order.first() {
-            shares[first].credit -= sum;
-            self.healths[first].chosen();
+            // Spare ones take turns, too.
+            credits[first] -= sum.max(1);
+            sites[first].health.chosen();
         }
         order
     }
 
-    pub(super) fn health(&self, choice: usize) -> &Health {
-        &self.healths[choice]
+    /// Whether too few are well to bear the load of all, as in Envoy: where a spare one is well, it
+    /// bears it first.
+    fn panics(&self, out: &[bool]) -> bool {
+        let sites = || self.cluster.sites.iter().zip(out);
+        let spare_is_well = sites().any(|(site, out)| site.weight == 0 && !out);
+        let sharing = || sites().filter(|(site, _)| site.weight > 0);
+        let (all, well) = (sharing().count(), sharing().filter(|(_, out)| !**out).count());
+        let share = well as f32 / all.max(1) as f32;
+        !spare_is_well && well < all && share < self.cluster.settings.health.panic_below
     }
 
     /// A panic elsewhere leaves at worst a turn miscounted.
-    fn shares(&self) -> MutexGuard<'_, Vec<Share>> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn credits(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.credits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,17 +80,26 @@ impl<T> Balance<T> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::health::HealthSettings;
+    use super::super::settings::Settings;
     use super::*;
+    use crate::telemetry::Telemetry;
 
+    /// Endpoints by their one letter and weight.
     fn balance<const N: usize>(weighted: [(char, u32); N]) -> Balance<char> {
-        let settings = HealthSettings { failures: 1, ..HealthSettings::default() };
-        let healths = weighted.iter().map(|_| Health::new(settings.clone())).collect();
-        Balance::new(weighted.into_iter(), healths)
+        let endpoint = |(name, weight)| serde_json::json!({ "url": format!("http://{name}"), "weight": weight });
+        let endpoints: Vec<_> = weighted.into_iter().map(endpoint).collect();
+        let settings = serde_json::json!({ "endpoints": endpoints, "health": { "failures": 1 } });
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        let cluster = Cluster::new("default".to_owned(), settings, &Telemetry::default());
+        Balance::new(Arc::new(cluster.unwrap()), |site| site.label.chars().next_back().unwrap())
     }
 
     fn turns(balance: &Balance<char>, count: usize) -> String {
-        (0..count).map(|_| *balance.get(balance.order()[0])).collect()
+        (0..count).map(|_| *balance.get(balance.order()[0]).0).collect()
+    }
+
+    fn failed<const N: usize>(balance: &Balance<char>, choices: [usize; N]) {
+        choices.iter().for_each(|&choice| balance.get(choice).1.health.failed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -93,17 +114,39 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_failed_rests_and_comes_back() {
         let balance = balance([('a', 1), ('b', 1), ('z', 0)]);
-        balance.health(0).failed();
+        failed(&balance, [0]);
         assert_eq!(turns(&balance, 3), "bbb");
-        balance.health(1).failed();
-        assert_eq!(turns(&balance, 2), "zz");
-        balance.health(2).failed();
+        failed(&balance, [1]);
+        assert_eq!(turns(&balance, 2), "zz", "a spare one bears the load before anybody panics");
+        failed(&balance, [2]);
         assert_eq!(balance.order().len(), 3, "when all are out, all are tried");
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(turns(&balance, 2).matches('z').count(), 0, "one trial each");
-        balance.health(0).answered();
-        balance.health(1).answered();
+        [0, 1].iter().for_each(|&choice| balance.get(choice).1.health.answered());
         let back = turns(&balance, 8);
         assert!(back.contains('a') && back.contains('b') && !back.contains('z'), "{back}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_few_that_are_well_are_not_left_alone_with_the_load_of_all() {
+        let balance = balance([('a', 1), ('b', 1), ('c', 1), ('d', 1)]);
+        failed(&balance, [0, 1]);
+        let half = turns(&balance, 8);
+        assert!(!half.contains('a') && !half.contains('b'), "half of them is enough: {half}");
+        failed(&balance, [2]);
+        let panicking = turns(&balance, 8);
+        assert!("abcd".chars().all(|one| panicking.matches(one).count() == 2), "{panicking}");
+        balance.get(0).1.health.answered();
+        let half = turns(&balance, 8);
+        assert!(half.matches('a').count() == 4 && half.matches('d').count() == 4, "{half}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_comes_back_is_not_flooded() {
+        let balance = balance([('a', 1), ('b', 1)]);
+        failed(&balance, [0]);
+        assert_eq!(turns(&balance, 50).matches('b').count(), 50);
+        balance.get(0).1.health.answered();
+        assert_eq!(turns(&balance, 10).matches('a').count(), 5);
     }
 }

@@ -11,7 +11,9 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::cluster::Visit;
 use super::pool::Lease;
+use super::replay::Replay;
 use crate::net::app::BoxError;
 
 /// Why a body ended before its end.
@@ -28,16 +30,24 @@ pub enum BodyError {
 /// An endpoint's answer.
 ///
 /// Read to its end, the connection goes back to the pool. Dropped earlier or broken, the
-/// connection is cut off at once, so the endpoint stops working for nobody.
+/// connection is cut off at once, so the endpoint stops working for nobody. Either way its place at
+/// the endpoint is free again.
 #[derive(Debug)]
 pub struct UpstreamBody<B>
 where
     B: Send + 'static,
 {
     incoming: Incoming,
-    lease: Option<Lease<B>>,
+    held: Option<Held<B>>,
     pace: Pace,
     over: bool,
+}
+
+/// What an exchange holds of its endpoint.
+#[derive(Debug)]
+pub(super) struct Held<B: Send + 'static> {
+    pub(super) lease: Lease<B>,
+    pub(super) _visit: Visit,
 }
 
 /// Deadlines of one body. Its timer is only made once a body is waited for, and only moved when it
@@ -68,27 +78,31 @@ where
 {
     pub(super) fn new(
         incoming: Incoming,
-        lease: Option<Lease<B>>,
+        held: Option<Held<B>>,
         between: Duration,
         total: Duration,
     ) -> Self {
-        let mut body = Self { incoming, lease, pace: Pace::new(between, total), over: false };
+        let mut body = Self { incoming, held, pace: Pace::new(between, total), over: false };
         body.settle();
         body
     }
 
     /// Returns the connection as soon as nothing more is to be read from it.
     fn settle(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.end();
+        if self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.lease.end();
         }
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.over = true;
-        self.lease = None;
+        self.held = None;
         Poll::Ready(Some(Err(error)))
     }
 }
@@ -119,9 +133,7 @@ where
             Poll::Ready(Some(Err(error))) => this.fail(BodyError::Broken(error.into())),
             Poll::Ready(None) => {
                 this.over = true;
-                if let Some(lease) = this.lease.take() {
-                    lease.end();
-                }
+                this.end();
                 Poll::Ready(None)
             }
             Poll::Pending => match this.pace.waits(cx) {
@@ -143,6 +155,12 @@ where
 impl<B> Sent<B> {
     pub(super) fn new(body: B, between: Duration, total: Duration) -> Self {
         Self { body, pace: Pace::new(between, total) }
+    }
+}
+
+impl<B: Replay> Replay for Sent<B> {
+    fn again(&self) -> Option<Self> {
+        Some(Self::new(self.body.again()?, self.pace.between, self.pace.total))
     }
 }
 

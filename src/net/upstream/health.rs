@@ -1,8 +1,10 @@
-//! Which endpoints answer: learned from the exchanges of all workers.
+//! Which endpoints answer: learned from the exchanges of all workers, and from probes.
 
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -19,11 +21,62 @@ pub struct HealthSettings {
     /// most.
     pub back_off_secs: u64,
     pub most_back_off_secs: u64,
+    /// What each endpoint is asked for at intervals, with its own key if it has one. A status from
+    /// 200 to 299 in time says that it is well. Absent: no probes.
+    #[schemars(with = "Option<String>")]
+    pub probe_path: Option<ProbePath>,
+    #[schemars(range(min = 100))]
+    pub probe_interval_ms: u64,
+    /// For all of a probe, connection included.
+    #[schemars(range(min = 1))]
+    pub probe_timeout_ms: u64,
+    /// Probes in a row that take an endpoint out,
+    pub ill_after: NonZeroU32,
+    /// and that bring it back, whatever exchanges before said of it.
+    pub well_after: NonZeroU32,
+    /// Once less than this share of a group's endpoints is well, all of them are taken to be: few must
+    /// not drown in the load of many. 0: never.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub panic_below: f32,
 }
+
+/// A path below an endpoint's base, with a query if need be.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProbePath(pub(super) PathAndQuery);
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("`{0}` is no path: it has to begin with a slash")]
+pub struct NotAPath(String);
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self { failures: 3, back_off_secs: 2, most_back_off_secs: 60 }
+        Self {
+            failures: 3,
+            back_off_secs: 2,
+            most_back_off_secs: 60,
+            probe_path: None,
+            probe_interval_ms: 5000,
+            probe_timeout_ms: 2000,
+            ill_after: NonZeroU32::MIN.saturating_add(2),
+            well_after: NonZeroU32::MIN.saturating_add(1),
+            panic_below: 0.5,
+        }
+    }
+}
+
+impl TryFrom<String> for ProbePath {
+    type Error = NotAPath;
+
+    fn try_from(text: String) -> Result<Self, NotAPath> {
+        let path = text.parse().ok().filter(|_| text.starts_with('/'));
+        path.map(Self).ok_or(NotAPath(text))
+    }
+}
+
+impl From<ProbePath> for String {
+    fn from(path: ProbePath) -> Self {
+        path.0.as_str().to_owned()
     }
 }
 
@@ -51,6 +104,16 @@ struct Row {
     out_until: Option<Instant>,
     /// One exchange is trying whether it is back; all others still pass it over.
     on_trial: bool,
+    probes: Probes,
+}
+
+/// What probes say. Only they change it: an endpoint may answer what is asked of it, and yet be about
+/// to leave.
+#[derive(Clone, Copy, Debug, Default)]
+struct Probes {
+    ill: bool,
+    /// Probes in a row that said otherwise.
+    otherwise: u32,
 }
 
 impl Health {
@@ -59,7 +122,28 @@ impl Health {
     }
 
     pub(super) fn is_out(&self) -> bool {
-        self.row().is_out(Instant::now())
+        let row = self.row();
+        row.probes.ill || row.is_resting(Instant::now())
+    }
+
+    /// A probe was answered, or not. True if with it the endpoint is taken out, or brought back.
+    pub(super) fn probed(&self, well: bool) -> bool {
+        let mut row = self.row();
+        if well != row.probes.ill {
+            row.probes.otherwise = 0;
+            return false;
+        }
+        row.probes.otherwise += 1;
+        let enough = if well { self.settings.well_after } else { self.settings.ill_after };
+        if row.probes.otherwise < enough.get() {
+            return false;
+        }
+        if well {
+            *row = Row::default();
+        } else {
+            row.probes = Probes { ill: true, otherwise: 0 };
+        }
+        true
     }
 
     /// An exchange goes there. The first one after an outage is a trial: until it has been answered
@@ -67,14 +151,15 @@ impl Health {
     pub(super) fn chosen(&self) {
         let now = Instant::now();
         let mut row = self.row();
-        if row.outs > 0 && !row.is_out(now) {
+        if row.outs > 0 && !row.is_resting(now) {
             row.on_trial = true;
             row.out_until = now.checked_add(self.settings.back_off(row.outs - 1));
         }
     }
 
     pub(super) fn answered(&self) {
-        *self.row() = Row::default();
+        let mut row = self.row();
+        *row = Row { probes: row.probes, ..Row::default() };
     }
 
     pub(super) fn failed(&self) {
@@ -82,7 +167,7 @@ impl Health {
         let mut row = self.row();
         row.failures = row.failures.saturating_add(1);
         // Exchanges that were under way when it was taken out say nothing new.
-        if row.failures < self.settings.failures || (row.is_out(now) && !row.on_trial) {
+        if row.failures < self.settings.failures || (row.is_resting(now) && !row.on_trial) {
             return;
         }
         row.out_until = now.checked_add(self.settings.back_off(row.outs));
@@ -97,7 +182,7 @@ impl Health {
 }
 
 impl Row {
-    fn is_out(&self, now: Instant) -> bool {
+    fn is_resting(&self, now: Instant) -> bool {
         self.out_until.is_some_and(|until| until > now)
     }
 }
@@ -125,7 +210,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_back_off_doubles_to_its_bound_until_the_endpoint_answers() {
-        let settings = HealthSettings { failures: 2, back_off_secs: 2, most_back_off_secs: 5 };
+        let settings = HealthSettings {
+            failures: 2,
+            back_off_secs: 2,
+            most_back_off_secs: 5,
+            ..HealthSettings::default()
+        };
         let health = Health::new(settings);
         health.failed();
         for out in [2, 4, 5, 5] {
@@ -165,5 +255,32 @@ mod tests {
         health.chosen();
         secs(2).await;
         assert!(!health.is_out());
+    }
+
+    fn told(health: &Health, probes: &str) -> Vec<bool> {
+        probes.chars().map(|probe| health.probed(probe == '+')).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_in_a_row_take_an_endpoint_out_and_bring_it_back() {
+        let health = Health::new(HealthSettings::default());
+        assert!(told(&health, "+--+--").iter().all(|changed| !changed));
+        assert!(!health.is_out());
+        assert!(health.probed(false) && health.is_out());
+        health.answered();
+        assert!(health.is_out(), "one that still answers may be about to leave");
+        assert!(told(&health, "-+-+").iter().all(|changed| !changed) && health.is_out());
+        assert!(health.probed(true) && !health.is_out());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_that_both_saw_ends_with_the_probes() {
+        let health = Health::new(HealthSettings { failures: 1, ..HealthSettings::default() });
+        health.failed();
+        told(&health, "---++");
+        assert!(!health.is_out());
+        health.failed();
+        told(&health, "+++");
+        assert!(health.is_out(), "a probe that was well all along knows less than exchanges");
     }
 }

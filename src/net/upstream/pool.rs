@@ -87,10 +87,6 @@ where
         })
     }
 
-    pub(super) fn connector(&self) -> &Connector {
-        &self.connector
-    }
-
     /// A connection: one that is idle, or else a new one.
     pub(super) async fn lease(self: &Arc<Self>, pick: Pick) -> Result<Lease<B>, UpstreamError> {
         let limit = self.connector.settings.deadlines.connect();

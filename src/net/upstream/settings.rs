@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,16 +12,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::settings::Tls;
+use super::group::Group;
 use super::health::HealthSettings;
-use super::key::{BadKey, Key, KeySource};
+use super::key::KeySource;
+use super::route::Route;
 
 /// The inference endpoints, and how long they may take.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Endpoints that share the load by weight. One that can't be reached is passed over.
+    /// Endpoints that share the load by weight, for what no route leads elsewhere. One that can't be
+    /// reached is passed over.
     pub endpoints: Vec<Endpoint>,
-    /// Tenants with an endpoint of their own, by name. Their clients' keys are passed on.
+    /// Further endpoints, in groups that `routes` lead to. These settings hold for them, too, but for
+    /// what they state themselves, keys, and the certificate shown.
+    pub groups: Vec<Group>,
+    /// Which requests go to which group: the first one that matches, in the order of the file.
+    pub routes: Vec<Route>,
+    /// Tenants with an endpoint of their own, by name: short for a group and, after all other ones, a
+    /// route. Their clients' keys are passed on.
     #[schemars(with = "BTreeMap<String, String>")]
     pub tenants: BTreeMap<String, Url>,
     /// Speak HTTP/2: by ALPN over TLS, with prior knowledge over plain TCP.
@@ -50,9 +60,14 @@ pub struct Settings {
 pub struct Endpoint {
     #[schemars(with = "String")]
     pub url: Url,
+    /// What metrics call it; its URL, where it has no name.
+    pub name: Option<String>,
     /// Its share relative to the others'. 0 keeps it for when all others can't be reached.
     #[serde(default = "one")]
     pub weight: u32,
+    /// Exchanges under way there at most, until their bodies end: of the whole process. Further ones
+    /// go to the next endpoint or, where all have their fill, are refused at once.
+    pub max_concurrency: Option<NonZeroU32>,
     /// The provider's key, sent in place of the client's, which never gets there. Without one, the
     /// client's own is passed on.
     pub key: Option<KeySource>,
@@ -87,26 +102,9 @@ pub struct Url {
 #[error("`{0}` is not an endpoint: http://host[:port][/base] or https://… is expected")]
 pub struct NotAnEndpoint(String);
 
-impl Settings {
-    /// Each endpoint's key as it is now. Blocks on the disk.
-    pub fn keys(&self) -> Result<Vec<Option<Key>>, BadKey> {
-        let load = |endpoint: &Endpoint| endpoint.key.as_ref().map(KeySource::load).transpose();
-        self.endpoints.iter().map(load).collect()
-    }
-
-    /// These settings without what can change while the process runs.
-    pub fn fixed(&self) -> Self {
-        let mut fixed = self.clone();
-        for endpoint in &mut fixed.endpoints {
-            endpoint.key = None;
-        }
-        fixed
-    }
-}
-
 impl From<Url> for Endpoint {
     fn from(url: Url) -> Self {
-        Self { url, weight: 1, key: None }
+        Self { url, name: None, weight: 1, max_concurrency: None, key: None }
     }
 }
 
@@ -114,6 +112,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoints: Vec::new(),
+            groups: Vec::new(),
+            routes: Vec::new(),
             tenants: BTreeMap::new(),
             h2: false,
             ca_file: None,

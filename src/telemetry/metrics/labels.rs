@@ -26,12 +26,6 @@ label_sets! {
     ByTokens { direction, source }
 }
 
-/// By an endpoint's place in the file: as many as it names.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(super) struct ByEndpoint {
-    pub(super) endpoint: u32,
-}
-
 impl From<Api> for ByApi {
     fn from(api: Api) -> Self {
         Self { api: word(api) }

@@ -133,7 +133,13 @@ fn the_rare_events_are_there_to_alarm_on() {
     metrics.reload(false);
     metrics.accounts(3);
     metrics.crowds(2);
-    metrics.endpoints([true, false].into_iter());
+    let endpoint = metrics.endpoint("default", "a");
+    endpoint.up(false);
+    endpoint.begun();
+    endpoint.ended(Outcome::Cancelled);
+    endpoint.sent_again(Again::Refused);
+    endpoint.probed(false);
+    metrics.group("default").panicked();
     let text = metrics.encode();
     for series in [
         "stillguard_build_info{version=",
@@ -148,8 +154,13 @@ fn the_rare_events_are_there_to_alarm_on() {
         "stillguard_reloads_total{outcome=\"taken\"} 0",
         "stillguard_accounts 3",
         "stillguard_crowds 2",
-        "stillguard_endpoint_up{endpoint=\"0\"} 1",
-        "stillguard_endpoint_up{endpoint=\"1\"} 0",
+        "stillguard_endpoint_up{group=\"default\",endpoint=\"a\"} 0",
+        "stillguard_endpoint_in_flight{group=\"default\",endpoint=\"a\"} 1",
+        "endpoint_requests_total{group=\"default\",endpoint=\"a\",outcome=\"cancelled\"} 1",
+        "endpoint_requests_total{group=\"default\",endpoint=\"a\",outcome=\"full\"} 0",
+        "endpoint_retries_total{group=\"default\",endpoint=\"a\",outcome=\"refused\"} 1",
+        "endpoint_probes_total{group=\"default\",endpoint=\"a\",outcome=\"ill\"} 1",
+        "stillguard_endpoint_panics_total{group=\"default\"} 1",
         "stillguard_decision_log_dropped_total 0",
     ] {
         assert!(text.contains(series), "{series} in {text}");

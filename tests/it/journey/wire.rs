@@ -65,8 +65,8 @@ impl Wire {
         };
         let listen = vec!["127.0.0.1:0".parse().unwrap()];
         let net = net::Settings { listen, workers: 1, ..Default::default() };
-        let stack = (scene.layer.clone(), Endpoints::new(settings).unwrap());
         let telemetry = Arc::clone(&scene.shared.telemetry);
+        let stack = (scene.layer.clone(), Endpoints::new(settings, &telemetry).unwrap());
         let server = net::bind(net, telemetry, respond, stack).unwrap();
         let proxy = server.local_addr();
         let stop = CancellationToken::new();
