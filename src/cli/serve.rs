@@ -15,7 +15,7 @@ use stillguard::config::{Config, process_environment};
 use stillguard::engine::Engine;
 use stillguard::guard::{GuardLayer, Shared, respond};
 use stillguard::identity::{Identifier, Keyring, TenantName};
-use stillguard::net::upstream::{Endpoints, NoEndpoints, Url};
+use stillguard::net::upstream::{Endpoints, Url};
 use stillguard::net::{self, SetupError};
 use stillguard::policy::Policies;
 use stillguard::telemetry::{AdminState, AuditLog, Desk, Telemetry, log_panics, start_logging};
@@ -44,6 +44,9 @@ pub(crate) struct Options {
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
+    if config.forward().endpoints.is_empty() {
+        return Err(Failure::Mistakes(NO_UPSTREAM.into()));
+    }
     start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let shared = Arc::new(shared(&config)?);
@@ -143,12 +146,7 @@ fn identifier(config: &Config, keyring: &Keyring) -> Result<Identifier, String> 
 }
 
 fn endpoints(config: &Config, telemetry: &Telemetry) -> Result<Endpoints, Failure> {
-    Endpoints::new(config.forward(), telemetry).map_err(|why| match why {
-        NoEndpoints::None => Failure::Mistakes(NO_UPSTREAM.into()),
-        NoEndpoints::Group(_) => Failure::Mistakes(why.to_string()),
-        NoEndpoints::Tls(why) => Failure::Mistakes(why.to_string()),
-        NoEndpoints::Key(why) => Failure::Mistakes(why.to_string()),
-    })
+    Endpoints::new(config.forward(), telemetry).map_err(|why| Failure::Mistakes(why.to_string()))
 }
 
 fn not_bound(why: SetupError) -> Failure {

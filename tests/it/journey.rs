@@ -1,5 +1,6 @@
 //! The guard around a made-up endpoint, with the real rooms and a clock that only tests move.
 
+mod ends;
 mod scene;
 mod wire;
 
@@ -13,7 +14,10 @@ mod hangups;
 mod limits;
 mod links;
 mod refusals;
+mod refused;
+mod routes;
 mod sockets;
 mod scopes;
 mod told;
 mod tokens;
+mod upstreams;

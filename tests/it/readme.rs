@@ -1,6 +1,8 @@
 //! What the README says of the program is what the program says of itself.
 
+use stillguard::config::parse;
 use stillguard::signal::CATALOGUE;
+use stillguard::time::Timestamp;
 
 const README: &str = include_str!("../../README.md");
 
@@ -26,5 +28,16 @@ fn every_file_the_readme_links_to_is_there() {
             let path = format!("{}/{link}", env!("CARGO_MANIFEST_DIR"));
             assert!(std::path::Path::new(&path).exists(), "{link}");
         }
+    }
+}
+
+#[test]
+fn every_example_of_a_file_works() {
+    let examples = README.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let environment = |_: &str| Some("sk-from-the-environment".to_owned());
+    for text in examples {
+        let read = parse("README.md", text, &environment, Timestamp::from_millis(0));
+        let loaded = read.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     }
 }

@@ -98,17 +98,24 @@ struct ByEndpoint {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ByWord {
+struct ByOutcome {
     group: String,
     endpoint: String,
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ByReason {
+    group: String,
+    endpoint: String,
+    reason: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct Endpoints {
-    requests: Family<ByWord, Counter>,
-    again: Family<ByWord, Counter>,
-    probes: Family<ByWord, Counter>,
+    requests: Family<ByOutcome, Counter>,
+    again: Family<ByReason, Counter>,
+    probes: Family<ByOutcome, Counter>,
     in_flight: Family<ByEndpoint, Gauge>,
     up: Family<ByEndpoint, Gauge>,
     panics: Family<ByGroup, Counter>,
@@ -135,12 +142,14 @@ impl Endpoints {
     }
 
     pub(super) fn series(&self, group: &str, endpoint: &str) -> Arc<EndpointSeries> {
-        let word = |outcome| ByWord { group: group.into(), endpoint: endpoint.into(), outcome };
+        let outcome =
+            |outcome| ByOutcome { group: group.into(), endpoint: endpoint.into(), outcome };
+        let reason = |reason| ByReason { group: group.into(), endpoint: endpoint.into(), reason };
         let plain = ByEndpoint { group: group.into(), endpoint: endpoint.into() };
         let series = EndpointSeries {
-            outcomes: OUTCOMES.map(|name| self.requests.get_or_create_owned(&word(name))),
-            again: ["stale", "refused"].map(|name| self.again.get_or_create_owned(&word(name))),
-            probes: ["well", "ill"].map(|name| self.probes.get_or_create_owned(&word(name))),
+            outcomes: OUTCOMES.map(|name| self.requests.get_or_create_owned(&outcome(name))),
+            again: ["stale", "refused"].map(|name| self.again.get_or_create_owned(&reason(name))),
+            probes: ["well", "ill"].map(|name| self.probes.get_or_create_owned(&outcome(name))),
             in_flight: self.in_flight.get_or_create_owned(&plain),
             up: self.up.get_or_create_owned(&plain),
         };

@@ -158,7 +158,7 @@ fn the_rare_events_are_there_to_alarm_on() {
         "stillguard_endpoint_in_flight{group=\"default\",endpoint=\"a\"} 1",
         "endpoint_requests_total{group=\"default\",endpoint=\"a\",outcome=\"cancelled\"} 1",
         "endpoint_requests_total{group=\"default\",endpoint=\"a\",outcome=\"full\"} 0",
-        "endpoint_retries_total{group=\"default\",endpoint=\"a\",outcome=\"refused\"} 1",
+        "endpoint_retries_total{group=\"default\",endpoint=\"a\",reason=\"refused\"} 1",
         "endpoint_probes_total{group=\"default\",endpoint=\"a\",outcome=\"ill\"} 1",
         "stillguard_endpoint_panics_total{group=\"default\"} 1",
         "stillguard_decision_log_dropped_total 0",

@@ -116,7 +116,7 @@ async fn serve(endpoint: TcpListener, next: Arc<Mutex<Writes>>, seen: Arc<Mutex<
     }
 }
 
-async fn write<T: tokio::io::AsyncWrite + Unpin>(to: &mut T, what: &Writes) {
+pub(super) async fn write<T: tokio::io::AsyncWrite + Unpin>(to: &mut T, what: &Writes) {
     let mut rest = &what.bytes[..];
     let mut cuts = what.cuts.iter();
     while !rest.is_empty() {
@@ -132,7 +132,10 @@ async fn write<T: tokio::io::AsyncWrite + Unpin>(to: &mut T, what: &Writes) {
 }
 
 /// Reads one message; none at the end of the connection.
-async fn read<T: tokio::io::AsyncRead + Unpin>(from: &mut T, answer: bool) -> Option<Message> {
+pub(super) async fn read<T: tokio::io::AsyncRead + Unpin>(
+    from: &mut T,
+    answer: bool,
+) -> Option<Message> {
     let mut bytes = BytesMut::new();
     let mut message = Message { start: line(from, &mut bytes).await?, ..Message::default() };
     message.fields = fields(from, &mut bytes).await?;
