@@ -30,6 +30,10 @@ fn check_shows_what_a_good_file_means() {
     assert!(out.contains("mode               enforce"), "{out}");
     assert!(out.contains("30 requests per minute, bursts of 5"), "{out}");
     assert!(out.ends_with("config/staging.toml: ok, 0 warnings\n"), "{out}");
+    let (_, out, _) = run(&["check", "tests/fixtures/config/good/routes.toml"]);
+    assert!(out.contains("group large          https://api.example, https://api.example"), "{out}");
+    assert!(out.contains("to large             tenant acme, model large-*\n"), "{out}");
+    assert!(!out.contains("sk-one"), "{out}");
 }
 
 #[test]

@@ -151,7 +151,15 @@ async fn an_endpoint_may_ask_for_a_certificate_of_ours() {
         ..to_url(&format!("https://{}", endpoint.local_addr().unwrap()))
     };
     let with = upstream::Settings { client_tls: Some(ours.files()), ..without.clone() };
-    for (settings, welcome) in [(with, true), (without, false)] {
+    let group = serde_json::json!({ "name": "g", "endpoints": without.endpoints });
+    let route = serde_json::json!({ "path_prefix": "/v1", "group": "g" });
+    let elsewhere = upstream::Settings {
+        groups: vec![serde_json::from_value(group).unwrap()],
+        routes: vec![serde_json::from_value(route).unwrap()],
+        ..with.clone()
+    };
+    // What is shown to some endpoints is not shown to those of a group.
+    for (settings, welcome) in [(with, true), (without, false), (elsewhere, false)] {
         let proxy = Proxy::start(loopback(), settings);
         let mut client = proxy.client().await;
         client.write_all(POST).await.unwrap();

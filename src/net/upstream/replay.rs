@@ -1,11 +1,10 @@
 //! What may be sent once more: a request that the endpoint has not begun to work on, and of which
 //! every byte is still here.
 
-use bytes::Bytes;
 use h2::Reason;
 use http::Request;
 use http_body::Body;
-use http_body_util::{Either, Full};
+use http_body_util::Full;
 
 use crate::guard::Outbound;
 
@@ -18,11 +17,9 @@ impl<B: Body> Replay for Outbound<B> {
     /// One that has been read whole, or has no bytes.
     fn again(&self) -> Option<Self> {
         match self {
-            Either::Left(whole) => Some(Either::Left(whole.clone())),
-            Either::Right(passed) if passed.is_end_stream() => {
-                Some(Either::Left(Full::new(Bytes::new())))
-            }
-            Either::Right(_) => None,
+            Self::Left(whole) => Some(Self::Left(whole.clone())),
+            Self::Right(passed) if passed.is_end_stream() => Some(Self::Left(Full::default())),
+            Self::Right(_) => None,
         }
     }
 }

@@ -83,13 +83,22 @@ async fn no_route_trusts_a_model_that_the_endpoint_may_read_otherwise() {
     }
     let unread = post("/v1/files", ACME);
     assert_eq!(ended(&rig.ask(&unread, r#"{"model":"grove-large-2"}"#).await), "shared");
-    let twice = r#"{"model":"grove-small","model":"grove-large-2","messages":[]}"#;
     let chat = post("/v1/chat/completions", ACME);
-    assert_eq!(ended(&rig.ask(&chat, twice).await), "400");
+    let twice = [
+        r#"{"model":"grove-small","model":"grove-large-2","messages":[]}"#,
+        r#"{"model":"grove-large-2","messages":[],"model":"grove-small"}"#,
+        r#"{"model":"grove-large-2","messages":[],"mod\u0065l":"grove-small"}"#,
+        r#"{"model":"grove-large-2","messages":[],"x":{"y":1,"y":2}}"#,
+    ];
+    for twice in twice {
+        assert_eq!(ended(&rig.ask(&chat, twice).await), "400");
+    }
     assert!(ends[1].take().is_empty());
     let lenient = self::scene(|tenant| tenant.bodies = Some(Bodies::Lenient));
     let rig = Rig::new(&lenient, 1, &forward(&ends));
-    assert_eq!(ended(&rig.ask(&chat, twice).await), "shared");
+    for twice in twice {
+        assert_eq!(ended(&rig.ask(&chat, twice).await), "shared");
+    }
     assert_eq!(rig.chat(ACME, "grove-large-2").await, "large");
 }
 
@@ -97,6 +106,10 @@ async fn no_route_trusts_a_model_that_the_endpoint_may_read_otherwise() {
 async fn a_websocket_is_led_by_tenant_and_path() {
     let (scene, ends) = (scene(|_| {}), ends(["shared", "large", "vectors", "talk"]).await);
     let rig = Rig::new(&scene, 1, &forward(&ends));
+    let in_flight = |end: &End, group: &str| {
+        let (series, url) = ("stillguard_endpoint_in_flight", end.address);
+        scene.count(&format!("{series}{{group=\"{group}\",endpoint=\"http://{url}\"}}"))
+    };
     for (key, path, end) in [
         (ACME, "/v1/realtime?model=grove-large-2", "talk"),
         (OTHER, "/v1/realtime?model=grove-large-2", "shared"),
@@ -118,6 +131,11 @@ async fn a_websocket_is_led_by_tenant_and_path() {
         .await;
         let text = String::from_utf8_lossy(&text[..length]);
         assert!(text.contains(" 101 ") && text.contains(&format!("x-end: {end}\r\n")), "{text}");
+        if end == "talk" {
+            assert_eq!(in_flight(&ends[3], "talk"), 1);
+            drop(switched);
+            until(|| in_flight(&ends[3], "talk") == 0).await;
+        }
     }
 }
 
