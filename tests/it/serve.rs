@@ -61,6 +61,24 @@ fn it_forwards_takes_a_changed_file_over_and_drains() {
 }
 
 #[test]
+fn endpoints_are_probed_while_nobody_asks_for_anything() {
+    let endpoint = server(|_, _| String::new());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "upstream = \"http://{endpoint}\"\n[[forward.groups]]\nname = \"g\"\nendpoints = [\
+         {{ url = \"http://127.0.0.1:1\", name = \"gone\" }}, {{ url = \"http://{endpoint}\", name = \"here\" }}]\n\
+         health = {{ probe_path = \"/health\", probe_interval_ms = 100, ill_after = 1 }}\n\
+         [[forward.routes]]\nmodel = \"m\"\ngroup = \"g\"\n"
+    );
+    std::fs::write(file.path(), text).unwrap();
+    let mut proxy = Proxy::start(file.path());
+    proxy.await_admin("/metrics", "endpoint_up{group=\"g\",endpoint=\"gone\"} 0");
+    let metrics = get(&proxy.admin, "/metrics");
+    assert!(metrics.contains("endpoint_up{group=\"g\",endpoint=\"here\"} 1"), "{metrics}");
+    proxy.end();
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

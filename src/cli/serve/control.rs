@@ -79,7 +79,10 @@ impl Control {
         let ticking = tick(&shared, &ticked, &done);
         let rereading = reread_keys(&ticked, &done);
         let telling = tell(notices, &done);
-        let probing = async { Ok(ticked.probe(&done).await) };
+        let probing = async {
+            ticked.probe(&done).await;
+            Ok(())
+        };
         let obeying = obey(&mut ends, &stop, &state, &done);
         tokio::try_join!(ticking, following, rereading, telling, probing, obeying)?;
         Ok(())
