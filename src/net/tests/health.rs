@@ -16,10 +16,7 @@ async fn an_endpoint_that_fails_in_a_row_gets_nothing_more_while_another_answers
     settings.health.failures = 2;
     settings.health.back_off_secs = 60;
     let endpoints = Endpoints::new(settings, &Telemetry::default()).unwrap();
-    let server = bind(loopback(), Arc::default(), refuse, (BareLayer, endpoints.clone())).unwrap();
-    let (address, stop) = (server.local_addr(), CancellationToken::new());
-    let running = Some(server.start(stop.clone()).unwrap());
-    let proxy = Proxy { address, certificates: None, stop, running };
+    let proxy = Proxy::over(loopback(), endpoints.clone());
     let failed = "HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     for _ in 0..2 {
         assert!(endpoints.up().all(|up| up));

@@ -43,12 +43,7 @@ async fn a_key_is_swapped_while_running_and_never_goes_to_another_endpoint() {
     let key = serde_json::json!({ "header": "authorization", "file": file.path() });
     let settings = keyed(&endpoint, key);
     let endpoints = Endpoints::new(settings.clone(), &Telemetry::default()).unwrap();
-    let stack = (BareLayer, endpoints.clone());
-    let server = bind(loopback(), Arc::default(), refuse, stack).unwrap();
-    let (address, certificates) = (server.local_addr(), None);
-    let stop = CancellationToken::new();
-    let running = Some(server.start(stop.clone()).unwrap());
-    let proxy = Proxy { address, certificates, stop, running };
+    let proxy = Proxy::over(loopback(), endpoints.clone());
     let sends = async |key: &str| {
         let mut client = proxy.client().await;
         client.write_all(GET).await.unwrap();
@@ -70,4 +65,38 @@ async fn a_key_is_swapped_while_running_and_never_goes_to_another_endpoint() {
     std::fs::write(file.path(), "third").unwrap();
     endpoints.reread_keys().unwrap();
     sends("third").await;
+}
+
+#[tokio::test]
+async fn a_groups_key_is_swapped_where_its_name_stands_and_nowhere_else() {
+    let endpoint = listener().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "first").unwrap();
+    let key = serde_json::json!({ "header": "authorization", "file": file.path() });
+    let keyed = keyed(&endpoint, key);
+    let group = serde_json::json!({ "name": "g", "endpoints": to(&endpoint).endpoints });
+    let mut group: upstream::Group = serde_json::from_value(group).unwrap();
+    group.endpoints[0].key = keyed.endpoints[0].key.clone();
+    let route = serde_json::json!({ "path_prefix": "/v1", "group": "g" });
+    let routes = vec![serde_json::from_value(route).unwrap()];
+    let settings = upstream::Settings { groups: vec![group], routes, ..to(&endpoint) };
+    let endpoints = Endpoints::new(settings.clone(), &Telemetry::default()).unwrap();
+    let proxy = Proxy::over(loopback(), endpoints.clone());
+    let sends = async |path: &str, key: Option<&str>| {
+        let mut client = proxy.client().await;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let seen = head(&mut accept(&endpoint).await).await;
+        let sent = seen.split("authorization: Bearer ").nth(1);
+        assert_eq!(sent.and_then(|rest| rest.split('\r').next()), key, "{seen}");
+    };
+    sends("/v1/models", Some("first")).await;
+    std::fs::write(file.path(), "second").unwrap();
+    let mut renamed = settings.clone();
+    renamed.groups[0].name = "h".to_owned();
+    endpoints.rekey(&renamed, renamed.keys().unwrap());
+    sends("/v1/models", Some("first")).await;
+    endpoints.rekey(&settings, settings.keys().unwrap());
+    sends("/v1/models", Some("second")).await;
+    sends("/health", None).await;
 }

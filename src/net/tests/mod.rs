@@ -116,7 +116,10 @@ impl Drop for Proxy {
 
 impl Proxy {
     fn start(settings: Settings, upstream: upstream::Settings) -> Self {
-        let endpoints = Endpoints::new(upstream, &Telemetry::default()).unwrap();
+        Self::over(settings, Endpoints::new(upstream, &Telemetry::default()).unwrap())
+    }
+
+    fn over(settings: Settings, endpoints: Endpoints) -> Self {
         let server = bind(settings, Arc::default(), refuse, (BareLayer, endpoints)).unwrap();
         let (address, certificates) = (server.local_addr(), server.certificates());
         let stop = CancellationToken::new();
