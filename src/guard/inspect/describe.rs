@@ -116,7 +116,8 @@ impl Reading<'_> {
             shared.telemetry.metrics.fail_open(FailOpen::Panic);
             Refusal::from(Reason::Malformed)
         })??;
-        let certain = self.vetted;
+        // Each line of a batch may name another model.
+        let certain = self.vetted && dialect.api() != Api::AnthropicBatches;
         self.vetted &= !request.unread;
         let end_user = request.end_user.as_deref().filter(|user| !user.is_empty());
         let end_user = end_user.map(|user| shared.keyring.tag("end-user", user.as_bytes()));

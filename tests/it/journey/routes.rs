@@ -81,6 +81,10 @@ async fn no_route_trusts_a_model_that_the_endpoint_may_read_otherwise() {
     ] {
         assert_eq!(ended(&rig.ask(&odd, small).await), "shared");
     }
+    let batch = r#"{"requests":[{"custom_id":"a","params":{"model":"grove-large-2","max_tokens":1,
+        "messages":[]}},{"custom_id":"b","params":{"model":"grove-small","messages":[]}}]}"#;
+    let batches = post("/v1/messages/batches", ACME);
+    assert_eq!(ended(&rig.ask(&batches, batch).await), "shared", "each line names its own");
     let unread = post("/v1/files", ACME);
     assert_eq!(ended(&rig.ask(&unread, r#"{"model":"grove-large-2"}"#).await), "shared");
     let chat = post("/v1/chat/completions", ACME);
