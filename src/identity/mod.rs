@@ -26,7 +26,7 @@ pub use self::account::KeyTexts;
 pub use self::attributes::{Attributes, Told};
 pub use self::client::family as client_family;
 pub use self::identifier::Identifier;
-pub use self::keyring::Keyring;
+pub use self::keyring::{Keyring, TextStream};
 pub use self::settings::{
     AccountSource, AddressHeader, Anonymous, HeaderRule, HeaderSource, Invalid, JwtSource,
     Settings, TenantRule,

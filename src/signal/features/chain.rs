@@ -8,7 +8,7 @@
 
 use super::Tag;
 use crate::dialect::{Kind, Part, Role};
-use crate::identity::Keyring;
+use crate::identity::{Keyring, TextStream};
 
 /// Assistant text shorter than this, in bytes without blank ends, is anybody's ("Sure!").
 const MIN_ANSWER: usize = 64;
@@ -104,7 +104,7 @@ pub(super) const fn label(role: Role, kind: Kind) -> u64 {
 #[derive(Debug)]
 pub(super) struct Said {
     text: Trimmed,
-    calls: blake3::Hasher,
+    calls: TextStream,
     called: bool,
 }
 
@@ -130,15 +130,14 @@ impl Said {
     fn finish(self) -> Option<u64> {
         let hasher = if self.text.len > 0 { Some(self.text.hasher) } else { None };
         let hasher = hasher.or_else(|| self.called.then_some(self.calls))?;
-        let hash = hasher.finalize();
-        Some(hash.as_bytes()[..8].iter().fold(0, |hash, &byte| hash << 8 | u64::from(byte)))
+        Some(hasher.finish())
     }
 }
 
 /// Hashes text without its blank ends. White space is held back until something follows it.
 #[derive(Debug)]
 struct Trimmed {
-    hasher: blake3::Hasher,
+    hasher: TextStream,
     len: usize,
     blank: String,
 }
