@@ -88,6 +88,9 @@ fn describe(text: &mut String, policy: &Policy) {
     );
     row(text, 2, "relief", &relief);
     row(text, 2, "throttled to", &pace(&policy.throttle));
+    if !policy.end_user_limits.is_none() {
+        row(text, 2, "each end user", &limits(&policy.end_user_limits));
+    }
     row(text, 2, "limits", &limits(&policy.limits));
     row(text, 2, "in total", &limits(&policy.total_limits));
     for (signal, weight) in &policy.weights {
@@ -96,7 +99,10 @@ fn describe(text: &mut String, policy: &Policy) {
     for group in &policy.groups {
         let members = counted(group.accounts.len(), "account");
         let (each, total) = (limits(&group.limits), limits(&group.total_limits));
-        let means = format!("{members}, limits {each}; in total {total}");
+        let mut means = format!("{members}, limits {each}; in total {total}");
+        if !group.end_user_limits.is_none() {
+            means += &format!("; each end user {}", limits(&group.end_user_limits));
+        }
         row(text, 2, &format!("group {}", group.name), &means);
     }
     for entry in &policy.allow {
@@ -126,22 +132,19 @@ fn limits(limits: &Limits) -> String {
         rate("output tokens", limits.output_tokens),
         rate("tokens", limits.tokens),
     ];
-    let quotas = Period::ALL.into_iter().flat_map(|period| quotas(period, limits.quotas(period)));
-    let all: Vec<_> = all.into_iter().flatten().chain(quotas).collect();
+    let named = [(Period::Hour, "hour"), (Period::Day, "day"), (Period::Month, "month")];
+    let quotas = named.into_iter().flat_map(|(period, name)| amounts(name, limits.quotas(period)));
+    let paces = amounts("second", &limits.per_second);
+    let all: Vec<_> = all.into_iter().flatten().chain(paces).chain(quotas).collect();
     if all.is_empty() { "none".into() } else { all.join(", ") }
 }
 
-fn quotas(period: Period, quotas: &Quotas) -> impl Iterator<Item = String> {
-    let period = match period {
-        Period::Hour => "hour",
-        Period::Day => "day",
-        Period::Month => "month",
-    };
+fn amounts(span: &'static str, quotas: &Quotas) -> impl Iterator<Item = String> + use<> {
     let all = [
         (quotas.requests, "requests"),
         (quotas.input_tokens, "input tokens"),
         (quotas.output_tokens, "output tokens"),
         (quotas.tokens, "tokens"),
     ];
-    all.into_iter().filter_map(move |(most, kind)| Some(format!("{} {kind} per {period}", most?)))
+    all.into_iter().filter_map(move |(most, kind)| Some(format!("{} {kind} per {span}", most?)))
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod cohort;
+mod end_users;
 mod explanation;
 mod fleet;
 mod group;
@@ -27,6 +28,7 @@ use dashmap::DashMap;
 
 use self::account::{Account, Granted};
 use self::cohort::Cohort;
+use self::end_users::EndUsers;
 pub use self::explanation::{Company, Explanation, Finding, Relief};
 use self::fleet::Fleet;
 pub use self::log::{End, Line};
@@ -36,7 +38,7 @@ pub use self::pace::{Pace, Window};
 use self::rulings::Rulings;
 pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
-use crate::identity::{AccountId, TenantName};
+use crate::identity::{AccountId, Tag, TenantName};
 use crate::policy::{Action, Held, Policies, Policy};
 pub use crate::signal::Clearance;
 use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates, Step, Trial};
@@ -52,6 +54,7 @@ pub struct Engine {
     fleet: Fleet,
     strangers: Arc<Pace>,
     pools: Pools,
+    end_users: EndUsers,
     rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
     rulings: Rulings,
@@ -80,6 +83,7 @@ impl Engine {
             fleet: Fleet::default(),
             strangers: Arc::default(),
             pools: Pools::default(),
+            end_users: EndUsers::default(),
             rates: Arc::default(),
             swept: Mutex::default(),
             rulings: Rulings::default(),
@@ -230,6 +234,7 @@ impl Engine {
     /// Forgets idle accounts; when the table is nearly full, unsuspected new ones sooner. What is
     /// established or held at a rung is never pushed out by a flood.
     fn sweep(&self, settings: &Settings, now: Timestamp) {
+        self.end_users.sweep(now, settings.max_end_users);
         let full = settings.max_accounts / 10 * 9;
         let life = f32::from(settings.forget_after_days) * 24.0;
         for (round, hours) in [life, 24.0 * 7.0, 24.0, 1.0].into_iter().enumerate() {
@@ -263,6 +268,12 @@ impl Engine {
     /// The pace of a known account. None before the endpoint has accepted the account once.
     pub fn pace(&self, account: AccountId) -> Option<Arc<Pace>> {
         self.find(account).map(|account| lock(&account).pace.clone())
+    }
+
+    /// The pace of an end user of a known account. None where the table of them has no place left.
+    pub fn end_user_pace(&self, ask: &Ask, user: Tag) -> Option<Arc<Pace>> {
+        let most = self.rules().settings.max_end_users;
+        self.end_users.get((ask.caller.account, user), ask.at, most)
     }
 
     /// The one pace that all accounts not yet known share where a verdict slows them.
@@ -329,6 +340,11 @@ impl Engine {
     /// Accounts remembered now.
     pub fn accounts(&self) -> usize {
         self.accounts.len()
+    }
+
+    /// End users remembered now.
+    pub fn end_users(&self) -> usize {
+        self.end_users.len()
     }
 
     /// Crowds remembered now.

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::identity::TenantName;
+use crate::policy::{Every, Measure};
 use crate::time::Timestamp;
 
-/// Cells of the limits on one account, or on many together. The arithmetic on them is `governor`'s,
+/// Cells of the limits on one account or end user, or on many accounts together. The arithmetic on them is `governor`'s,
 /// in `guard::throttle`.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// Theoretical arrival times, nanoseconds on the guard's clock, in the order of
-    /// [`Measure::ALL`](crate::policy::Measure::ALL).
-    pub rates: [AtomicU64; 4],
+    /// [`Every::ALL`](crate::policy::Every::ALL) and [`Measure::ALL`](crate::policy::Measure::ALL).
+    pub rates: [[AtomicU64; 4]; 2],
     /// The same for the throttle that the score tightens.
     pub throttle: AtomicU64,
     /// What of the quotas has been used, in the order of
@@ -22,6 +23,12 @@ pub struct Pace {
     pub windows: Mutex<Option<Box<[Window; 3]>>>,
     /// Exchanges whose body has not ended yet.
     pub in_flight: AtomicU32,
+}
+
+impl Pace {
+    pub fn cell(&self, every: Every, measure: Measure) -> &AtomicU64 {
+        &self.rates[every.index()][measure.index()]
+    }
 }
 
 /// A quota's current window, and what is used or reserved in it, in the order of

@@ -14,6 +14,10 @@ pub struct Settings {
     /// idle, unsuspected ones have been forgotten.
     #[schemars(range(min = 1000, max = 100_000_000))]
     pub max_accounts: usize,
+    /// End users remembered at most, some 300 bytes each, and a sixteenth of them of one account:
+    /// beyond that, it forgets whom it named longest ago. Only where end users have limits.
+    #[schemars(range(min = 16, max = 100_000_000))]
+    pub max_end_users: usize,
     /// Days without traffic after which an account is forgotten.
     pub forget_after_days: u16,
     /// Days after its first accepted exchange from which an account counts as established.
@@ -64,6 +68,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_accounts: 1_000_000,
+            max_end_users: 100_000,
             forget_after_days: 45,
             established_after_days: 7,
             prior_new: -6.9,

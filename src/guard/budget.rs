@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::throttle;
 use crate::dialect::{Api, Standing};
 use crate::engine::{Pace, Window};
-use crate::policy::{Limits, Measure, Period, Rate, UnknownUsage};
+use crate::policy::{Every, Limits, Measure, Period, Rate, UnknownUsage};
 use crate::signal::{Exchange, Prompt};
 use crate::time::Timestamp;
 
@@ -80,7 +80,7 @@ pub(super) struct Reservation {
     pace: Arc<Pace>,
     cost: Cost,
     /// The rates it was taken at, which a reload may have replaced, and what each cell gave.
-    rates: [Option<(Rate, u64)>; 4],
+    rates: [[Option<(Rate, u64)>; 4]; 2],
     /// Starts of the windows it was taken from.
     windows: [Option<Timestamp>; 3],
 }
@@ -94,12 +94,13 @@ impl Reservation {
         now: Now,
     ) -> Result<Self, Duration> {
         let pace = Arc::clone(pace);
-        let mut held = Self { pace, cost, rates: [None; 4], windows: [None; 3] };
-        for (measure, amount) in Measure::ALL.into_iter().zip(cost.each()) {
-            let Some(rate) = limits.rate(measure) else { continue };
-            let place = measure.index();
-            let taken = throttle::take(&held.pace.rates[place], rate, amount, now.0)?;
-            held.rates[place] = Some((rate, taken));
+        let mut held = Self { pace, cost, rates: [[None; 4]; 2], windows: [None; 3] };
+        for every in Every::ALL {
+            for (measure, amount) in Measure::ALL.into_iter().zip(cost.each()) {
+                let Some(rate) = limits.rate(every, measure) else { continue };
+                let taken = throttle::take(held.pace.cell(every, measure), rate, amount, now.0)?;
+                held.rates[every.index()][measure.index()] = Some((rate, taken));
+            }
         }
         if limits.has_quotas() {
             held.spend(limits, now.1)?;
@@ -143,10 +144,12 @@ impl Reservation {
 
     /// Corrects what was taken to `spent`, once. A window that is over keeps what it had.
     fn correct(&mut self, spent: Cost, now: u64) {
-        for (place, taken) in self.rates.iter_mut().enumerate() {
+        let cells = self.pace.rates.iter().zip(&mut self.rates);
+        for (cell, taken, spent) in cells.flat_map(|(cells, taken)| {
+            cells.iter().zip(taken).zip(spent.each()).map(|((cell, taken), n)| (cell, taken, n))
+        }) {
             let Some((rate, taken)) = taken.take() else { continue };
-            let owed = throttle::price(rate, spent.each()[place]);
-            throttle::settle(&self.pace.rates[place], taken, owed, now);
+            throttle::settle(cell, taken, throttle::price(rate, spent), now);
         }
         let taken = std::mem::take(&mut self.windows);
         if taken == [None; 3] {
@@ -179,8 +182,10 @@ pub(super) fn standing(
     measure: Measure,
     now: Now,
 ) -> Option<Standing> {
-    let rate = limits.rate(measure);
-    let rate = rate.map(|rate| throttle::standing(&pace.rates[measure.index()], rate, now.0));
+    let rates = Every::ALL.into_iter().filter_map(|every| {
+        let rate = limits.rate(every, measure)?;
+        Some(throttle::standing(pace.cell(every, measure), rate, now.0))
+    });
     let quotas = Period::ALL.into_iter().filter_map(|period| {
         let limit = limits.quotas(period).of(measure)?.get();
         let (start, end) = period.window(now.1);
@@ -192,7 +197,7 @@ pub(super) fn standing(
         let reset = if used == 0 { Duration::ZERO } else { end.since(now.1) };
         Some(Standing { limit, remaining, reset, window: end.since(start) })
     });
-    rate.into_iter().chain(quotas).reduce(Standing::tighter)
+    rates.chain(quotas).reduce(Standing::tighter)
 }
 
 /// The quotas' windows: numbers only, whole after any panic.

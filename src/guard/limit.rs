@@ -15,8 +15,8 @@ use crate::policy::{Announce, Limits, Measure, Policy, UnknownUsage};
 use crate::signal::{Ask, Exchange};
 use crate::time::Timestamp;
 
-/// Account, group, tenant.
-const SCOPES: usize = 3;
+/// End user, account, group, tenant.
+const SCOPES: usize = 4;
 
 /// How long to wait for another exchange to end: nobody knows.
 const SOON: Duration = Duration::from_secs(1);
@@ -40,8 +40,8 @@ struct Scope {
 }
 
 impl Limiter {
-    /// `known` is the account's own pace. An account not yet known has none, but shares in what its
-    /// group and tenant have in total.
+    /// `known` is the account's own pace. An account not yet known has none, nor do the end users it
+    /// names, but it shares in what its group and tenant have in total.
     pub(super) fn new(
         engine: &Engine,
         policy: &Policy,
@@ -50,15 +50,20 @@ impl Limiter {
     ) -> Self {
         let tenant = &ask.caller.tenant;
         let group = policy.group_of(ask.caller.account);
-        let each = *group.map_or(&policy.limits, |group| &group.limits);
+        let (each, of_user) = group.map_or((policy.limits, policy.end_user_limits), |group| {
+            (group.limits, group.end_user_limits)
+        });
         let account = known.map(|pace| Scope { pace: Arc::clone(pace), limits: each });
+        let named = ask.caller.end_user.filter(|_| known.is_some() && !of_user.is_none());
+        let end_user = named.and_then(|user| engine.end_user_pace(ask, user));
+        let end_user = end_user.map(|pace| Scope { pace, limits: of_user });
         let shared = |limits: Limits, name: Option<&str>| {
             let pace = (!limits.is_none()).then(|| engine.shared_pace(tenant, name));
             pace.map(|pace| Scope { pace, limits })
         };
         let group = group.and_then(|group| shared(group.total_limits, Some(&group.name)));
         Self {
-            scopes: [account, group, shared(policy.total_limits, None)],
+            scopes: [end_user, account, group, shared(policy.total_limits, None)],
             announce: policy.announce,
             unknown_usage: policy.unknown_usage,
             stranger: known.is_none(),

@@ -109,7 +109,8 @@ fn check(cell: &AtomicU64, quota: Quota, amount: NonZeroU32, now: u64) -> Result
 /// The quota of `rate` slowed `tightened` times. Governor multiplies unchecked, so the burst is
 /// kept below 2^61 ns (73 years), far from where sums of times would wrap.
 fn quota(rate: Rate, tightened: f64) -> Quota {
-    let interval = 60e9 / f64::from(rate.per_minute.get()) * tightened;
+    let every = f64::from(rate.every.seconds()) * 1e9;
+    let interval = every / f64::from(rate.amount.get()) * tightened;
     let interval = Duration::from_nanos((interval as u64).max(1));
     let fits = (1u64 << 61) / interval.as_nanos() as u64;
     let burst = (f64::from(rate.burst.get()) / tightened) as u32;

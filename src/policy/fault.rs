@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::{Action, Group, Ladder, Limits, Measure, Period, Rate, Settings, TenantSettings};
+use super::{Action, Every, Group, Ladder, Limits, Measure, Period, Rate};
+use super::{Settings, TenantSettings};
 use crate::identity::AccountId;
 use crate::time::Timestamp;
 
@@ -47,6 +48,10 @@ impl Settings {
     }
 }
 
+/// Those that share what each may have.
+const TOGETHER: &str = "all accounts together";
+const OWN_ACCOUNT: &str = "the account of these end users";
+
 /// Collects faults of one table of tenant settings, which stands at `at`.
 struct Faults<'a> {
     signals: &'a [&'a str],
@@ -84,7 +89,11 @@ impl Faults<'_> {
         }
         if let Some(limits) = &settings.limits {
             let total = settings.total_limits.or(base.total_limits).unwrap_or_default();
-            self.check_limits(&["limits"], limits, &total);
+            self.check_limits(&["limits"], limits, (&total, TOGETHER));
+        }
+        if let Some(limits) = &settings.end_user_limits {
+            let account = settings.limits.or(base.limits).unwrap_or_default();
+            self.check_limits(&["end_user_limits"], limits, (&account, OWN_ACCOUNT));
         }
         self.check_groups(&settings.groups, &base.groups);
         self.check_allowances(settings);
@@ -152,7 +161,9 @@ impl Faults<'_> {
                 self.mistake(&["groups", &index, "accounts"], message);
             }
             let below = ["groups", &index, "limits"];
-            self.check_limits(&below, &group.limits, &group.total_limits);
+            self.check_limits(&below, &group.limits, (&group.total_limits, TOGETHER));
+            let below = ["groups", &index, "end_user_limits"];
+            self.check_limits(&below, &group.end_user_limits, (&group.limits, OWN_ACCOUNT));
             for account in &group.accounts {
                 if let Some(other) = members.insert(*account, name).filter(|other| *other != name) {
                     let message = format!("{account} is in group `{other}` already");
@@ -162,8 +173,8 @@ impl Faults<'_> {
         }
     }
 
-    /// What each account may take matters only where all together may take as much.
-    fn check_limits(&mut self, below: &[&str], each: &Limits, total: &Limits) {
+    /// What each may take matters only where `whose` may take as much.
+    fn check_limits(&mut self, below: &[&str], each: &Limits, (total, whose): (&Limits, &str)) {
         let quotas =
             [("per_hour", Period::Hour), ("per_day", Period::Day), ("per_month", Period::Month)];
         let measures = ["requests", "input_tokens", "output_tokens", "tokens"];
@@ -172,12 +183,16 @@ impl Faults<'_> {
             idle.push(vec!["concurrency"]);
         }
         for (name, measure) in measures.into_iter().zip(Measure::ALL) {
-            let rates = each.rate(measure).zip(total.rate(measure));
             let above = |(each, total): (Rate, Rate)| {
-                each.per_minute > total.per_minute && each.burst > total.burst
+                each.amount > total.amount && each.burst > total.burst
             };
-            if rates.is_some_and(above) {
-                idle.push(vec![name]);
+            for (every, key) in
+                [(Every::Second, vec!["per_second", name]), (Every::Minute, vec![name])]
+            {
+                let rates = each.rate(every, measure).zip(total.rate(every, measure));
+                if rates.is_some_and(above) {
+                    idle.push(key);
+                }
             }
             for (table, period) in quotas {
                 let pair = each.quotas(period).of(measure).zip(total.quotas(period).of(measure));
@@ -187,8 +202,8 @@ impl Faults<'_> {
             }
         }
         for key in idle {
-            let message = "all accounts together may have less: this limit never matters";
-            self.warning(&[below, &key].concat(), message.into());
+            let message = format!("{whose} may have less: this limit never matters");
+            self.warning(&[below, &key].concat(), message);
         }
     }
 

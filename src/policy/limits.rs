@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::Pace;
 use crate::time::Timestamp;
 
-/// Limits that hold whatever the score: on each account by itself, or on many accounts together.
+/// Limits that hold whatever the score: on each end user or account by itself, or on many accounts
+/// together.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -28,6 +29,8 @@ pub struct Limits {
     /// Input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenPace>,
+    /// On average so many a second, and as many at once.
+    pub per_second: Quotas,
     /// From one full hour to the next.
     pub per_hour: Quotas,
     /// From midnight to midnight in UTC.
@@ -53,7 +56,7 @@ pub struct TokenPace {
     pub burst: NonZeroU32,
 }
 
-/// How much may be used in one window of time.
+/// How much may be used in one span of time.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
@@ -87,22 +90,45 @@ impl Measure {
     }
 }
 
-/// So many a minute, and so many at once.
+/// So many in each of these, and so many at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    pub per_minute: NonZeroU32,
+    pub amount: NonZeroU32,
+    pub every: Every,
     pub burst: NonZeroU32,
+}
+
+/// What a rate is given in. One of each may hold at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Every {
+    Second,
+    Minute,
+}
+
+impl Every {
+    pub const ALL: [Self; 2] = [Self::Second, Self::Minute];
+
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub const fn seconds(self) -> u32 {
+        match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+        }
+    }
 }
 
 impl From<Pace> for Rate {
     fn from(pace: Pace) -> Self {
-        Self { per_minute: pace.requests_per_minute, burst: pace.burst }
+        Self { amount: pace.requests_per_minute, every: Every::Minute, burst: pace.burst }
     }
 }
 
 impl From<TokenPace> for Rate {
     fn from(pace: TokenPace) -> Self {
-        Self { per_minute: pace.tokens_per_minute, burst: pace.burst }
+        Self { amount: pace.tokens_per_minute, every: Every::Minute, burst: pace.burst }
     }
 }
 
@@ -145,11 +171,22 @@ impl Limits {
     pub fn any_on_output(&self) -> bool {
         [Measure::Output, Measure::Tokens].into_iter().any(|measure| {
             let limited = |period| self.quotas(period).of(measure).is_some();
-            self.rate(measure).is_some() || Period::ALL.into_iter().any(limited)
+            let paced = |every| self.rate(every, measure).is_some();
+            Every::ALL.into_iter().any(paced) || Period::ALL.into_iter().any(limited)
         })
     }
 
-    pub fn rate(&self, measure: Measure) -> Option<Rate> {
+    pub fn rate(&self, every: Every, measure: Measure) -> Option<Rate> {
+        match every {
+            Every::Second => self.per_second.of(measure).map(|amount| {
+                let amount = NonZeroU32::try_from(amount).unwrap_or(NonZeroU32::MAX);
+                Rate { amount, every, burst: amount }
+            }),
+            Every::Minute => self.per_minute(measure),
+        }
+    }
+
+    fn per_minute(&self, measure: Measure) -> Option<Rate> {
         match measure {
             Measure::Requests => self.requests.map(Rate::from),
             Measure::Input => self.input_tokens.map(Rate::from),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
-pub use self::limits::{Limits, Measure, Period, Quotas, Rate, TokenPace};
+pub use self::limits::{Every, Limits, Measure, Period, Quotas, Rate, TokenPace};
 pub use self::settings::{Allow, Announce, Group, Settings, Tenant, TenantSettings, UnknownUsage};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
@@ -105,6 +105,8 @@ pub struct Policy {
     pub ladder: Ladder,
     /// The pace of an account at the throttle rung, before its score tightens it.
     pub throttle: Pace,
+    /// Of each end user of an account.
+    pub end_user_limits: Limits,
     /// Of each account.
     pub limits: Limits,
     /// Of all accounts together.

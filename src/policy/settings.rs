@@ -41,6 +41,7 @@ struct Row {
     rung_modes: BTreeMap<Action, Mode>,
     ladder: Option<Ladder>,
     throttle: Option<Pace>,
+    end_user_limits: Option<Limits>,
     limits: Option<Limits>,
     total_limits: Option<Limits>,
     announce: Option<Announce>,
@@ -62,6 +63,8 @@ pub struct TenantSettings {
     pub rung_modes: BTreeMap<Action, Mode>,
     pub ladder: Option<Ladder>,
     pub throttle: Option<Pace>,
+    /// Of each end user that an account names in its requests.
+    pub end_user_limits: Option<Limits>,
     /// Of each account.
     pub limits: Option<Limits>,
     /// Of all accounts of a tenant together.
@@ -81,6 +84,9 @@ pub struct Group {
     pub name: String,
     #[schemars(with = "BTreeSet<String>")]
     pub accounts: BTreeSet<AccountId>,
+    /// Of each end user of these accounts, in place of the tenant's.
+    #[serde(default)]
+    pub end_user_limits: Limits,
     /// Of each account, in place of the tenant's.
     #[serde(default)]
     pub limits: Limits,
@@ -153,6 +159,7 @@ regrouped!(
     rung_modes,
     ladder,
     throttle,
+    end_user_limits,
     limits,
     bodies,
     total_limits,
@@ -188,6 +195,7 @@ impl Policy {
             rung_modes: BTreeMap::new(),
             ladder: Ladder::default(),
             throttle: Pace::default(),
+            end_user_limits: Limits::default(),
             limits: Limits::default(),
             total_limits: Limits::default(),
             announce: Announce::default(),
@@ -208,8 +216,8 @@ impl Default for Pace {
 }
 
 impl TenantSettings {
-    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`,
-    /// `limits` and `total_limits` replace; rung modes and weights replace by name; lists come before the base's.
+    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle` and those
+    /// of limits replace; rung modes and weights replace by name; lists come before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
             tenant: base.tenant.clone(),
@@ -217,6 +225,7 @@ impl TenantSettings {
             rung_modes: laid_over(&self.rung_modes, &base.rung_modes),
             ladder: self.ladder.unwrap_or(base.ladder),
             throttle: self.throttle.unwrap_or(base.throttle),
+            end_user_limits: self.end_user_limits.unwrap_or(base.end_user_limits),
             limits: self.limits.unwrap_or(base.limits),
             total_limits: self.total_limits.unwrap_or(base.total_limits),
             announce: self.announce.unwrap_or(base.announce),

@@ -113,6 +113,11 @@ fn a_limit_above_what_all_may_have_together_is_pointed_out() {
     let (at, gravity, _) = only_fault(tenant(9, 8));
     assert_eq!((at.as_str(), gravity), ("tenants.0.limits.concurrency", Gravity::Warning));
     assert_eq!(faults(tenant(8, 8)), []);
+    let (at, _, message) = only_fault(json!({ "defaults": {
+        "limits": { "per_second": { "requests": 5 } },
+        "end_user_limits": { "per_second": { "requests": 6 } } } }));
+    assert_eq!(at, "defaults.end_user_limits.per_second.requests");
+    assert!(message.contains("the account of these end users may have less"), "{message}");
     let quota = |n: u32| json!({ "per_month": { "output_tokens": n } });
     let group = json!([{ "name": "gold", "accounts": [account('1')], "limits": quota(9),
                          "total_limits": quota(8) }]);

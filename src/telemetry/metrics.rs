@@ -49,6 +49,7 @@ pub struct Metrics {
     turned_away: Family<ByReason, Counter>,
     reloads: [Counter; 2],
     accounts: Gauge,
+    end_users: Gauge,
     crowds: Gauge,
     endpoints: Endpoints,
     log: LogCounters,
@@ -195,6 +196,11 @@ impl Metrics {
         self.accounts.set(i64::try_from(remembered).unwrap_or(i64::MAX));
     }
 
+    /// End users whose limits are remembered now.
+    pub fn end_users(&self, remembered: usize) {
+        self.end_users.set(i64::try_from(remembered).unwrap_or(i64::MAX));
+    }
+
     /// Crowds weighed now.
     pub fn crowds(&self, weighed: usize) {
         self.crowds.set(i64::try_from(weighed).unwrap_or(i64::MAX));
@@ -259,6 +265,7 @@ impl Default for Metrics {
             turned_away: add(into, "connections_refused", "Connections cut before a request"),
             reloads: reloads(into),
             accounts: add(into, "accounts", "Accounts remembered now"),
+            end_users: add(into, "end_users", "End users whose limits are remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),
             endpoints: Endpoints::new(into),
             log: log(into),

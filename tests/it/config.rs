@@ -117,6 +117,7 @@ fn shown_as(key: &str) -> String {
     let depth = match key {
         _ if key.starts_with("/policy/groups/") || key.starts_with("/forward/groups/") => 5,
         _ if key.starts_with("/policy/total_limits") => 3,
+        _ if key.starts_with("/policy/end_user_limits") => 3,
         _ if key.starts_with("/tenants/") => 4,
         _ if key.starts_with("/policy/rung_modes") => 3,
         _ => usize::MAX,

@@ -173,6 +173,7 @@ fn second(shared: &Shared) {
     }
     telemetry.decisions.ticked(now);
     telemetry.metrics.accounts(engine.accounts());
+    telemetry.metrics.end_users(engine.end_users());
     telemetry.metrics.crowds(engine.crowds());
 }
 

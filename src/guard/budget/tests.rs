@@ -150,6 +150,21 @@ fn more_than_the_burst_is_admitted_once_and_owed() {
 }
 
 #[test]
+fn a_second_gives_its_own_and_no_more_whatever_the_minute_has_left() {
+    let limits = Limits { per_second: quota(10), ..total(6_000, 600) };
+    let pace = Arc::new(Pace::default());
+    let take = |amount, now| Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
+    let used_up = take(10, 1000).unwrap();
+    assert_eq!(take(1, 1000).unwrap_err(), Duration::from_millis(100));
+    let standing = standing(&pace, &limits, Measure::Tokens, at(1000)).unwrap();
+    assert_eq!((standing.limit, standing.remaining), (10, 0), "the tighter one is told");
+    settle(used_up, &used(4, 0), SECOND);
+    assert_eq!(take(6, 1000).map(drop), Ok(()), "what was not used is there again");
+    assert_eq!(take(10, 1399).unwrap_err(), Duration::from_millis(1));
+    assert!(take(10, 1400).is_ok());
+}
+
+#[test]
 fn a_quota_ends_with_its_day() {
     let (pace, limits) = (Arc::new(Pace::default()), daily(100));
     let take = |amount, now| Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
@@ -174,12 +189,12 @@ fn absurd_numbers_neither_wrap_nor_free_anything() {
         };
         settle(held, &used(u32::MAX, u32::MAX), century.0);
     }
-    assert!(pace.rates[Measure::Tokens.index()].load(Relaxed) > century.0);
+    assert!(pace.cell(Every::Minute, Measure::Tokens).load(Relaxed) > century.0);
 }
 
 #[test]
 fn many_threads_never_take_more_than_quota_and_burst() {
-    let limits = Limits { per_day: quota(700), ..total(60, 500) };
+    let limits = Limits { per_day: quota(700), per_second: quota(600), ..total(60, 500) };
     let (pace, taken) = (Arc::new(Pace::default()), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for thread in 0..8u32 {
@@ -208,8 +223,10 @@ proptest! {
     fn what_is_admitted_never_exceeds_quota_and_burst(
         asks in prop::collection::vec((1u32..=50, 0u64..2_000, 0u8..4), 1..200),
         (per_minute, burst, quota) in (1u32..600, 50u32..200, 1u64..3_000),
+        per_second in 50u64..100,
     ) {
-        let limits = Limits { per_day: self::quota(quota), ..total(per_minute, burst) };
+        let paced = Limits { per_second: self::quota(per_second), ..total(per_minute, burst) };
+        let limits = Limits { per_day: self::quota(quota), ..paced };
         let pace = Arc::new(Pace::default());
         let (mut now, mut spent, mut held) = (1000, 0u64, Vec::new());
         for (amount, pause, fate) in asks {
@@ -228,6 +245,8 @@ proptest! {
             let earned = (now - 1000) as f64 / 60_000.0 * f64::from(per_minute);
             // Intervals are whole nanoseconds.
             prop_assert!((spent + open) as f64 <= earned * 1.0001 + f64::from(burst));
+            let earned = (now - 1000) as f64 / 1000.0 * per_second as f64;
+            prop_assert!((spent + open) as f64 <= earned * 1.0001 + per_second as f64);
             prop_assert!(spent + open <= quota);
             prop_assert_eq!(used_in(&pace, Period::Day), spent + open);
         }

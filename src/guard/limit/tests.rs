@@ -7,8 +7,8 @@ use super::*;
 use crate::dialect::{Api, Reason, Usage};
 use crate::engine;
 use crate::guard::budget::windows;
-use crate::identity::AccountId;
-use crate::policy::{Policies, Settings};
+use crate::identity::{AccountId, Tag};
+use crate::policy::{Every, Policies, Settings};
 use crate::signal::Ending;
 use crate::telemetry::fakes;
 
@@ -76,7 +76,7 @@ fn a_wider_scope_that_refuses_gives_back_what_narrower_ones_gave() {
     drop(held);
     for scope in &scopes {
         assert_eq!((used(scope), scope.in_flight.load(SeqCst)), ([0; 4], 0));
-        assert!(scope.rates.iter().all(|cell| cell.load(SeqCst) <= NOW.0));
+        assert!(scope.rates.iter().flatten().all(|cell| cell.load(SeqCst) <= NOW.0));
     }
 }
 
@@ -107,6 +107,69 @@ fn a_group_and_its_tenant_each_hold_their_accounts_together() {
     assert!(take(4).is_none(), "three of the tenant");
     drop(third);
     assert!(take(4).is_some());
+}
+
+/// A request of an end user of account 1.
+fn ask_for(user: u64, tokens: u32) -> Ask {
+    let mut ask = ask(1, tokens);
+    ask.caller.end_user = Some(Tag(user));
+    ask
+}
+
+#[test]
+fn each_end_user_of_an_account_has_limits_of_its_own_under_the_accounts() {
+    let engine = engine(json!({ "end_user_limits": { "per_day": { "tokens": 50 } },
+        "limits": { "per_day": { "tokens": 120 } } }));
+    let pace = Arc::default();
+    let held = admit(&engine, &ask_for(1, 50), &pace).unwrap();
+    assert!(admit(&engine, &ask_for(1, 1), &pace).is_err());
+    assert_eq!(used(&pace), [1, 50, 0, 50], "who is over its own limit takes nothing of others'");
+    let _second = admit(&engine, &ask_for(2, 50), &pace).unwrap();
+    let unnamed = admit(&engine, &ask(1, 20), &pace).unwrap();
+    assert!(admit(&engine, &ask_for(3, 1), &pace).is_err(), "the account's own is used up");
+    drop((held, unnamed));
+    assert!(admit(&engine, &ask_for(1, 50), &pace).is_ok());
+}
+
+#[test]
+fn made_up_end_users_free_no_account_from_its_own_limit() {
+    let engine = engine(json!({ "end_user_limits": { "per_day": { "tokens": 5 } },
+        "limits": { "per_day": { "tokens": 1_000 } } }));
+    let pace = Arc::default();
+    let mut taken = 0;
+    for user in 0..8_000 {
+        let ask = ask_for(user, 5);
+        let Ok(pass) = admit(&engine, &ask, &pace) else { continue };
+        pass.settle(&end(&ask, Ending::Complete, 200, 5), NOW.0);
+        taken += 5;
+    }
+    assert_eq!((taken, used(&pace)[3]), (1_000, 1_000));
+    assert_eq!(engine.end_users(), 100_000 / 16);
+}
+
+#[test]
+fn an_account_not_yet_known_can_name_as_many_end_users_as_it_likes() {
+    let engine = engine(json!({ "end_user_limits": { "per_day": { "tokens": 5 } } }));
+    let (policies, ask) = (engine.policies(), ask_for(1, 50));
+    let policy = policies.of(&ask.caller.tenant);
+    assert!(Limiter::new(&engine, policy, &ask, None).admit(&ask, NOW).is_ok());
+    assert_eq!(engine.end_users(), 0, "none is remembered");
+}
+
+#[test]
+fn end_users_of_a_group_are_limited_as_the_group_says() {
+    let mut groups = group(&[1], json!({}));
+    groups[0]["end_user_limits"] = json!({ "concurrency": 2 });
+    let engine = engine(json!({ "groups": groups, "end_user_limits": { "concurrency": 1 } }));
+    let (mine, other) = (Arc::default(), Arc::default());
+    let two = [ask_for(1, 1), ask_for(1, 1)].map(|ask| admit(&engine, &ask, &mine));
+    assert!(two.iter().all(Result::is_ok) && admit(&engine, &ask_for(1, 1), &mine).is_err());
+    let mut elsewhere = ask_for(1, 1);
+    elsewhere.caller.account = AccountId([2; 16]);
+    let _one = admit(&engine, &elsewhere, &other).unwrap();
+    assert!(admit(&engine, &elsewhere, &other).is_err(), "the same name is another end user there");
+    drop(two);
+    assert!(admit(&engine, &ask_for(1, 1), &mine).is_ok());
 }
 
 #[test]
@@ -169,39 +232,46 @@ struct Ledger {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Eight tasks at once on three accounts of one group. No time passes, so nothing comes back.
+    /// Eight tasks at once on three accounts of one group, with two end users each. No time passes,
+    /// so nothing comes back.
     #[test]
     fn many_tasks_never_take_more_than_any_scope_has(
-        (each, of_group, of_tenant) in (50u32..400, 50u32..600, 50u32..800),
-        burst in 50u32..800,
+        (of_user, each) in (40u32..250, 50u32..400),
+        (of_group, of_tenant) in (50u32..600, 50u32..800),
+        (burst, second) in (50u32..800, 50u32..800),
         flying in 1u32..6,
-        plans in prop::collection::vec(prop::collection::vec((0u8..3, 1u32..30, 0u8..4), 40), 8),
+        plans in prop::collection::vec(
+            prop::collection::vec((0u8..3, 0u64..2, 1u32..30, 0u8..4), 40), 8),
     ) {
-        let rate = json!({ "tokens_per_minute": 1, "burst": burst });
         let mut groups = group(&[0, 1, 2], json!({ "per_day": { "tokens": of_group } }));
         groups[0]["limits"] = json!({ "per_day": { "tokens": each } });
-        let engine = engine(json!({ "groups": groups, "total_limits":
-            { "per_day": { "tokens": of_tenant }, "tokens": rate, "concurrency": flying } }));
+        groups[0]["end_user_limits"] = json!({ "per_second": { "input_tokens": of_user } });
+        let engine = engine(json!({ "groups": groups, "total_limits": {
+            "per_day": { "tokens": of_tenant }, "per_second": { "tokens": second },
+            "tokens": { "tokens_per_minute": 1, "burst": burst }, "concurrency": flying } }));
         let paces: [Arc<Pace>; 3] = Default::default();
-        let ledgers: [Ledger; 4] = Default::default();
-        let most = u64::from(of_group.min(of_tenant).min(burst));
+        let (users, accounts): ([Ledger; 6], [Ledger; 3]) = Default::default();
+        let all = Ledger::default();
+        let most = of_group.min(of_tenant).min(burst).min(second);
         std::thread::scope(|scope| {
-            let (engine, paces, ledgers) = (&engine, &paces, &ledgers);
+            let (engine, paces, users, accounts, all) = (&engine, &paces, &users, &accounts, &all);
             for plan in &plans {
-                scope.spawn(move || for (account, tokens, fate) in plan {
-                    let place = usize::from(*account);
-                    let ask = ask(*account, *tokens);
+                scope.spawn(move || for &(account, user, tokens, fate) in plan {
+                    let place = usize::from(account);
+                    let mut ask = ask(account, tokens);
+                    ask.caller.end_user = Some(Tag(user));
                     let Ok(pass) = admit(engine, &ask, &paces[place]) else { continue };
-                    let (own, all) = (&ledgers[place], &ledgers[3]);
-                    let amount = u64::from(*tokens);
+                    let ledgers =
+                        [(&users[place * 2 + user as usize], of_user), (&accounts[place], each), (all, most)];
                     assert!(all.flying.fetch_add(1, SeqCst) < flying);
-                    assert!(own.tokens.fetch_add(amount, SeqCst) + amount <= each.into());
-                    assert!(all.tokens.fetch_add(amount, SeqCst) + amount <= most);
+                    for (ledger, most) in ledgers {
+                        assert!(ledger.tokens.fetch_add(tokens.into(), SeqCst) + u64::from(tokens) <= most.into());
+                    }
                     std::thread::yield_now();
-                    let spent = if *fate == 0 { tokens / 2 } else { *tokens };
-                    let back = if *fate == 1 { amount } else { u64::from(tokens - spent) };
-                    own.tokens.fetch_sub(back, SeqCst);
-                    all.tokens.fetch_sub(back, SeqCst);
+                    let spent = [tokens / 2, 0, tokens, tokens][usize::from(fate)];
+                    for (ledger, _) in ledgers {
+                        ledger.tokens.fetch_sub((tokens - spent).into(), SeqCst);
+                    }
                     all.flying.fetch_sub(1, SeqCst);
                     match fate {
                         1 => drop(pass),
@@ -210,8 +280,8 @@ proptest! {
                 });
             }
         });
-        let total = ledgers[3].tokens.load(SeqCst);
-        for (pace, ledger) in paces.iter().zip(&ledgers) {
+        let total = all.tokens.load(SeqCst);
+        for (pace, ledger) in paces.iter().zip(&accounts) {
             prop_assert_eq!(used(pace)[3], ledger.tokens.load(SeqCst));
             prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
         }
@@ -219,7 +289,17 @@ proptest! {
             prop_assert_eq!(used(&pace)[3], total);
             prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
         }
-        let cell = shared(&engine, None).rates[Measure::Tokens.index()].load(SeqCst);
-        prop_assert_eq!(cell.saturating_sub(NOW.0), total * 60_000_000_000);
+        let owed = |pace: &Pace, every, measure| pace.cell(every, measure).load(SeqCst).saturating_sub(NOW.0);
+        let tenant = shared(&engine, None);
+        prop_assert_eq!(owed(&tenant, Every::Minute, Measure::Tokens), total * 60_000_000_000);
+        prop_assert_eq!(owed(&tenant, Every::Second, Measure::Tokens), total * (1_000_000_000 / u64::from(second)));
+        for (place, ledger) in users.iter().enumerate() {
+            let mut ask = ask(place as u8 / 2, 0);
+            ask.caller.end_user = Some(Tag(place as u64 % 2));
+            let pace = engine.end_user_pace(&ask, Tag(place as u64 % 2)).unwrap();
+            let spent = ledger.tokens.load(SeqCst) * (1_000_000_000 / u64::from(of_user));
+            prop_assert_eq!(owed(&pace, Every::Second, Measure::Input), spent);
+            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
+        }
     }
 }

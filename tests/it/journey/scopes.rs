@@ -33,6 +33,7 @@ fn limits(scale: u32) -> Limits {
         input_tokens: Some(tokens),
         output_tokens: Some(tokens),
         tokens: Some(tokens),
+        per_second: Quotas { requests: most(10_000), ..Quotas::default() },
         per_hour: Quotas::default(),
         per_day: Quotas { requests: most(150), tokens: most(60_000), ..Quotas::default() },
         per_month: Quotas { input_tokens: most(9_000), ..Quotas::default() },
@@ -196,11 +197,9 @@ impl Play {
         let spent = [sum(0), sum(1), sum(2), sum(1) + sum(2)];
         let windows = pace.windows.lock().unwrap().as_deref().copied().unwrap_or_default();
         assert_eq!(windows.map(|window| window.used), [spent; 3], "this hour, day and month");
-        for (cell, (spent, nanos)) in pace
-            .rates
-            .iter()
-            .zip(spent.into_iter().zip([10_000_000, 1_000_000, 1_000_000, 1_000_000]))
-        {
+        let by_minute = spent.into_iter().zip([10_000_000, 1_000_000, 1_000_000, 1_000_000]);
+        let by_second = spent.into_iter().zip([100_000, 0, 0, 0]);
+        for (cell, (spent, nanos)) in pace.rates.iter().flatten().zip(by_second.chain(by_minute)) {
             let elapsed = self.scene.shared.clock.elapsed_nanos();
             let owed = cell.load(SeqCst);
             assert!(owed <= spent * nanos + elapsed, "{owed} owed for {spent}");
