@@ -21,7 +21,7 @@ use self::answer::{Answer, Event};
 pub(super) use self::batches::Batches;
 use self::block::{Blocks, Turns};
 pub(super) use self::count_tokens::CountTokens;
-use super::found::{object, required};
+use super::found::{self, object, required};
 use super::given::{Each, Given, Take};
 use super::schema::Schema;
 use super::{Api, Delta, Dialect, Effort, Kind, Malformed, Params, Part, Request, Role, Tool};
@@ -131,6 +131,7 @@ struct Thread<'a> {
 
 impl<'a> Body<'a> {
     fn into_request(self) -> Result<Request<'a>, Malformed> {
+        found::texts(&self.system, "system")?;
         let config = self.output_config.object().unwrap_or_default();
         let thinking = self.thinking.object().unwrap_or_default().r#type.text();
         let user = self.metadata.object().unwrap_or_default().user_id.text();

@@ -202,7 +202,11 @@ impl<'a> Body<'a> {
             tools: tools.list().unwrap_or_default().0,
             ..Request::default()
         };
-        self.system.list().unwrap_or_default().0.instruct(&mut request);
+        match self.system {
+            Given::List(Each(blocks)) => blocks.0.instruct(&mut request),
+            Given::Null => {}
+            _ => return Err(Malformed("`system` must be an array".to_owned())),
+        }
         match self.messages {
             Given::List(Each(turns)) => turns.0.tell(&mut request)?,
             Given::Null => {}

@@ -95,7 +95,7 @@ impl<'a> Body<'a> {
             model: found::model(self.model)?,
             ..Request::default()
         };
-        let prompts = Inputs::of(self.prompt).tell(&mut request)?;
+        let prompts = Inputs::of(self.prompt, "prompt")?.tell(&mut request)?;
         request.params.n = self.n.count().unwrap_or(1).max(1).saturating_mul(prompts);
         follow(&mut request, self.suffix);
         Ok(request)

@@ -73,7 +73,7 @@ impl<'a> Body<'a> {
             end_user: found::first([self.safety_identifier, self.user]),
             ..Request::default()
         };
-        request.params.n = Inputs::of(self.input).tell(&mut request)?;
+        request.params.n = Inputs::of(self.input, "input")?.tell(&mut request)?;
         Ok(request)
     }
 }

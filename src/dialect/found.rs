@@ -54,8 +54,8 @@ pub(super) struct Conversation<'a> {
     ids: Vec<Cow<'a, str>>,
     /// Index of the next message.
     next: u32,
-    /// Something in the list was not a message.
-    stray: bool,
+    /// What is wrong with something in the list.
+    stray: Option<&'static str>,
 }
 
 impl<'a> Conversation<'a> {
@@ -81,14 +81,15 @@ impl<'a> Conversation<'a> {
         self.say(Role::Assistant, found);
     }
 
-    pub(super) fn stray(&mut self) {
-        self.stray = true;
+    /// Something in the list is not what it must be, as `why` tells.
+    pub(super) fn stray(&mut self, why: &'static str) {
+        self.stray = Some(why);
     }
 
     /// Adds all messages to a request.
     pub(super) fn tell(self, request: &mut Request<'a>) -> Result<(), Malformed> {
-        if self.stray {
-            return Err(Malformed("every element of `messages` must be an object".to_owned()));
+        if let Some(why) = self.stray {
+            return Err(Malformed(why.to_owned()));
         }
         self.told(request);
         Ok(())
@@ -103,6 +104,10 @@ impl<'a> Conversation<'a> {
     }
 }
 
+/// Why an element of a list is refused.
+pub(super) const NO_MESSAGE: &str = "every element of `messages` must be an object";
+pub(super) const NO_CONTENT: &str = "every `content` must be a string or an array";
+
 /// Reads a body as an object, quoting nothing of it in errors.
 pub(super) fn object<'a, O: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<O, Malformed> {
     let given: Given<'a, O> = serde_json::from_slice(body).map_err(|error| {
@@ -115,6 +120,12 @@ pub(super) fn object<'a, O: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<O,
 /// The value of `field`, which must be of the type that `wanted` names.
 pub(super) fn required<T>(given: Option<T>, field: &str, wanted: &str) -> Result<T, Malformed> {
     given.ok_or_else(|| Malformed(format!("`{field}` is required and must be {wanted}")))
+}
+
+/// Refuses a field of a type that it can't have: there could be words in it that we don't read.
+pub(super) fn texts<O, L>(given: &Given<'_, O, L>, field: &str) -> Result<(), Malformed> {
+    let wanted = || Malformed(format!("`{field}` must be a string or an array"));
+    given.is_texts().then_some(()).ok_or_else(wanted)
 }
 
 /// A model's name. Servers of a single model, and routes that name it, let it be left out: then it

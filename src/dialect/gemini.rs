@@ -53,7 +53,7 @@ impl Gemini {
 
     fn read<'a>(&self, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
         match self.api {
-            Api::GeminiEmbed => Ok(object::<Embeds<'a>>(body)?.into_request()),
+            Api::GeminiEmbed => object::<Embeds<'a>>(body)?.into_request(),
             Api::GeminiCountTokens => object::<Counts<'a>>(body)?.into_request(),
             _ => object::<Asked<'a>>(body)?.into_request(),
         }
@@ -132,8 +132,10 @@ impl<'a> Asked<'a> {
         let (params, schema) = self.generation_config.object().unwrap_or_default().into_params();
         let mut found = Found::default();
         found.id(self.cached_content);
-        if let Given::Object(system) = self.system_instruction {
-            system.tell(&mut found);
+        match self.system_instruction {
+            Given::Object(system) => system.tell(&mut found),
+            Given::Null => {}
+            _ => return Err(Malformed("`systemInstruction` must be an object".to_owned())),
         }
         let mut request = Request { params, schema, ..Request::default() };
         found.instruct(&mut request);
@@ -190,15 +192,17 @@ impl<'de: 'a, 'a> Take<'de> for Batch<'a> {
 }
 
 impl<'a> Embeds<'a> {
-    fn into_request(self) -> Request<'a> {
+    fn into_request(self) -> Result<Request<'a>, Malformed> {
         let mut batch = many(self.requests);
-        if let Given::Object(_) = self.content {
-            batch.take(Given::Object(Embed { content: self.content }));
+        match self.content {
+            Given::Object(_) => batch.take(Given::Object(Embed { content: self.content })),
+            Given::Null => {}
+            _ => return Err(Malformed("`content` must be an object".to_owned())),
         }
         let Batch(texts, n) = batch;
         let mut request = Request::default();
         request.params.n = n;
         texts.told(&mut request);
-        request
+        Ok(request)
     }
 }

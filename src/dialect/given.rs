@@ -43,6 +43,11 @@ impl<'a, O, L> Given<'a, O, L> {
         matches!(self, Self::Null)
     }
 
+    /// Whether it is nothing, a text, or a list: all that a place for texts can hold.
+    pub(super) fn is_texts(&self) -> bool {
+        matches!(self, Self::Null | Self::Text(_) | Self::List(_))
+    }
+
     /// A number, also one in quotes: some endpoints accept those.
     pub(super) fn number(&self) -> Option<f64> {
         match self {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::found::{Conversation, Found};
+use super::found::{self, Conversation, Found};
 use super::given::{Each, Given, Take};
 use super::{Kind, Malformed, Request, Role};
 
@@ -50,8 +50,10 @@ impl<'de: 'a, 'a> Take<'de> for Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    pub(super) fn of(input: Input<'a>) -> Self {
-        match input {
+    /// What `field` holds.
+    pub(super) fn of(input: Input<'a>, field: &str) -> Result<Self, Malformed> {
+        found::texts(&input, field)?;
+        Ok(match input {
             Given::List(Each(inputs)) => inputs,
             Given::Null => Self::default(),
             text => {
@@ -61,7 +63,7 @@ impl<'a> Inputs<'a> {
                 inputs.said.say(Role::User, found);
                 inputs
             }
-        }
+        })
     }
 
     /// Adds each input to a request, as a turn of its own, and tells how many there are.

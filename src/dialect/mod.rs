@@ -39,7 +39,7 @@ pub use self::frames::{Frames, Framing};
 pub use self::request::{Effort, Kind, Params, Part, Request, Role, Tool};
 pub use self::response::{Delta, Finish, Usage};
 pub use self::standing::{Standing, Standings};
-pub use self::wording::{Link, Reason, Worded, Wording};
+pub use self::wording::{Link, Reason, Scarce, Worded, Wording};
 use crate::time::Timestamp;
 
 /// Every dialect, in the order they are tried. The first that speaks the route wins.

@@ -118,6 +118,8 @@ struct Template<'a> {
 
 impl<'a> Body<'a> {
     fn into_request(mut self) -> Result<Request<'a>, Malformed> {
+        found::texts(&self.input, "input")?;
+        found::texts(&self.instructions, "instructions")?;
         let format = self.text.object().unwrap_or_default().format.object().unwrap_or_default();
         let schema = format.schema.object().map(Schema::names).unwrap_or_default();
         let mut items = match self.input {

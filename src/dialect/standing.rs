@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Scarce;
+
 /// One limit as it stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Standing {
@@ -47,13 +49,17 @@ impl Standings {
         all.reduce(Standing::tighter)
     }
 
-    /// Whatever is left of requests, none may be sent for now.
-    pub fn close(&mut self, wait: Duration) {
+    /// Whatever is left of requests, none may be sent for now; where they are not limited, tokens are
+    /// said to be what there is too much of.
+    pub fn close(&mut self, wait: Duration) -> Scarce {
         let Self { requests, input, output, tokens } = self;
-        if let Some(standing) = [requests, tokens, output, input].into_iter().flatten().next() {
-            standing.remaining = 0;
-            standing.reset = standing.reset.max(wait);
-        }
+        let scarce = if requests.is_some() { Scarce::Requests } else { Scarce::Tokens };
+        let Some(standing) = [requests, tokens, output, input].into_iter().flatten().next() else {
+            return Scarce::Requests;
+        };
+        standing.remaining = 0;
+        standing.reset = standing.reset.max(wait);
+        scarce
     }
 
     /// Adds the IETF's `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10)

@@ -42,11 +42,21 @@ pub enum Reason {
     UpstreamTimeout,
 }
 
+/// What there was too much of, where a request is throttled.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scarce {
+    #[default]
+    Requests,
+    Tokens,
+}
+
 /// What a refusal must say.
 #[derive(Clone, Copy, Debug)]
 pub struct Wording<'a> {
     pub status: u16,
     pub reason: Reason,
+    /// Of no matter but where the reason is [`Reason::Throttled`].
+    pub scarce: Scarce,
     /// One line of ASCII for the person who reads the exception.
     pub message: &'a str,
     /// The decision id, e.g. `sg_7f3a9c21d0b4e655`.

@@ -271,9 +271,12 @@ impl Engine {
     }
 
     /// The pace of an end user of a known account. None where the table of them has no place left.
-    pub fn end_user_pace(&self, ask: &Ask, user: Tag) -> Option<Arc<Pace>> {
-        let most = self.rules().settings.max_end_users;
-        self.end_users.get((ask.caller.account, user), ask.at, most)
+    pub fn end_user_pace(
+        &self,
+        (account, user): (AccountId, Tag),
+        at: Timestamp,
+    ) -> Option<Arc<Pace>> {
+        self.end_users.get((account, user), at, self.rules().settings.max_end_users)
     }
 
     /// The one pace that all accounts not yet known share where a verdict slows them.

@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::throttle;
-use crate::dialect::{Api, Standing};
+use crate::dialect::{Api, Scarce, Standing};
 use crate::engine::{Pace, Window};
 use crate::policy::{Every, Limits, Measure, Period, Rate, UnknownUsage};
 use crate::signal::{Exchange, Prompt};
@@ -73,6 +73,20 @@ impl Cost {
     }
 }
 
+/// Why nothing could be reserved: what there is too little of, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Short {
+    pub wait: Duration,
+    pub scarce: Scarce,
+}
+
+impl Short {
+    fn of(measure: Measure, wait: Duration) -> Self {
+        let scarce = if measure == Measure::Requests { Scarce::Requests } else { Scarce::Tokens };
+        Self { wait, scarce }
+    }
+}
+
 /// What is taken under one set of limits for an exchange that has not ended. Dropped unsettled, all
 /// is given back.
 #[derive(Debug)]
@@ -86,19 +100,20 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves `cost` under all `limits` or none, or says how long to wait.
+    /// Reserves `cost` under all `limits` or none, or says why not.
     pub(super) fn take(
         pace: &Arc<Pace>,
         limits: &Limits,
         cost: Cost,
         now: Now,
-    ) -> Result<Self, Duration> {
+    ) -> Result<Self, Short> {
         let pace = Arc::clone(pace);
         let mut held = Self { pace, cost, rates: [[None; 4]; 2], windows: [None; 3] };
         for every in Every::ALL {
             for (measure, amount) in Measure::ALL.into_iter().zip(cost.each()) {
                 let Some(rate) = limits.rate(every, measure) else { continue };
-                let taken = throttle::take(held.pace.cell(every, measure), rate, amount, now.0)?;
+                let taken = throttle::take(held.pace.cell(every, measure), rate, amount, now.0);
+                let taken = taken.map_err(|wait| Short::of(measure, wait))?;
                 held.rates[every.index()][measure.index()] = Some((rate, taken));
             }
         }
@@ -109,7 +124,7 @@ impl Reservation {
     }
 
     /// Takes the cost out of the quotas, where each has as much left.
-    fn spend(&mut self, limits: &Limits, now: Timestamp) -> Result<(), Duration> {
+    fn spend(&mut self, limits: &Limits, now: Timestamp) -> Result<(), Short> {
         let cost = self.cost.each().map(u64::from);
         let mut windows = windows(&self.pace);
         let windows = windows.get_or_insert_default();
@@ -123,7 +138,7 @@ impl Reservation {
                 let quota = limits.quotas(period).of(measure).filter(|_| amount > 0);
                 let after = window.used[measure.index()].saturating_add(amount);
                 if quota.is_some_and(|most| after > most.get()) {
-                    return Err(end.since(now));
+                    return Err(Short::of(measure, end.since(now)));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::budget::{self, Cost, Now, Reservation};
+use super::budget::{self, Cost, Now, Reservation, Short};
 use super::cap::Cap;
 use super::refusal::Refusal;
 use super::throttle::{Permit, Wait};
@@ -55,7 +55,8 @@ impl Limiter {
         });
         let account = known.map(|pace| Scope { pace: Arc::clone(pace), limits: each });
         let named = ask.caller.end_user.filter(|_| known.is_some() && !of_user.is_none());
-        let end_user = named.and_then(|user| engine.end_user_pace(ask, user));
+        let end_user =
+            named.and_then(|user| engine.end_user_pace((ask.caller.account, user), ask.at));
         let end_user = end_user.map(|pace| Scope { pace, limits: of_user });
         let shared = |limits: Limits, name: Option<&str>| {
             let pace = (!limits.is_none()).then(|| engine.shared_pace(tenant, name));
@@ -81,8 +82,9 @@ impl Limiter {
                 Ok(Pass { limiter: self, cost, holds, cap })
             }
             Err(Refused::Crowded) => Err(self.refuse(ask, SOON, now)),
-            Err(Refused::Spent(wait)) => {
-                Err(Refusal::throttled(Wait::new(wait, ask.id.0.0)).telling(self.told(now)))
+            Err(Refused::Short(short)) => {
+                let refusal = Refusal::throttled(Wait::new(short.wait, ask.id.0.0), short.scarce);
+                Err(refusal.telling(self.told(now)))
             }
         }
     }
@@ -98,18 +100,19 @@ impl Limiter {
 
     /// A refusal for a reason that no limit shows. Callers shall not tell it from one that does.
     pub(super) fn refuse(&self, ask: &Ask, wait: Duration, now: Now) -> Refusal {
-        let mut told = self.told(now);
-        if let Some(told) = &mut told {
-            told.standings.close(wait);
-        }
-        Refusal::throttled(Wait::new(wait, ask.id.0.0)).telling(told)
+        let mut standings = self.standings(now);
+        let scarce = standings.close(wait);
+        Refusal::throttled(Wait::new(wait, ask.id.0.0), scarce).telling(self.tellable(standings))
     }
 
     /// What callers are told of the limits, if anything.
     fn told(&self, now: Now) -> Option<Told> {
+        self.tellable(self.standings(now))
+    }
+
+    fn tellable(&self, standings: Standings) -> Option<Told> {
         let how = self.announce;
-        let standings = if how == Announce::Nothing { None } else { Some(self.standings(now)) };
-        standings.filter(|standings| !standings.is_empty()).map(|standings| Told { standings, how })
+        (how != Announce::Nothing && !standings.is_empty()).then_some(Told { standings, how })
     }
 
     fn standings(&self, now: Now) -> Standings {
@@ -127,8 +130,8 @@ impl Limiter {
 enum Refused {
     /// Too many exchanges at once.
     Crowded,
-    /// A rate or quota is used up for so long.
-    Spent(Duration),
+    /// A rate or quota is used up.
+    Short(Short),
 }
 
 /// What an exchange holds in one scope.
@@ -142,7 +145,7 @@ impl Hold {
     fn take(scope: &Scope, cost: Cost, now: Now) -> Result<Self, Refused> {
         let Scope { pace, limits } = scope;
         let permit = Permit::take(pace, limits.concurrency).ok_or(Refused::Crowded)?;
-        let reservation = Reservation::take(pace, limits, cost, now).map_err(Refused::Spent)?;
+        let reservation = Reservation::take(pace, limits, cost, now).map_err(Refused::Short)?;
         Ok(Self { _permit: permit, reservation })
     }
 }

@@ -12,7 +12,7 @@ use super::coding::Coding;
 use super::limit::Told;
 use super::throttle::Wait;
 use crate::dialect::json::Ambiguity;
-use crate::dialect::{Dialect, Framing, Link, Malformed, Reason, Wording};
+use crate::dialect::{Dialect, Framing, Link, Malformed, Reason, Scarce, Wording};
 use crate::identity::Unidentified;
 use crate::policy::Action;
 use crate::time::Timestamp;
@@ -33,6 +33,7 @@ pub fn respond(dialect: &dyn Dialect, reason: Reason, reference: &str) -> Respon
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub reason: Reason,
+    scarce: Scarce,
     /// What is wrong with the request, where that can be told. Quotes nothing.
     detail: Option<String>,
     wait: Option<Wait>,
@@ -70,15 +71,16 @@ impl Refusal {
         Self { detail, ..Self::from(Reason::TooLarge) }
     }
 
-    pub(super) fn throttled(wait: Wait) -> Self {
+    pub(super) fn throttled(wait: Wait, scarce: Scarce) -> Self {
         let action = Some(Action::Throttle);
-        Self { wait: Some(wait), action, ..Self::from(Reason::Throttled) }
+        Self { wait: Some(wait), scarce, action, ..Self::from(Reason::Throttled) }
     }
 
     /// A stream has used up what its account had left.
     pub(super) fn overrun() -> Self {
         let detail = "The output tokens of this account are used up: the answer was cut short.";
-        Self { detail: Some(detail.to_owned()), ..Self::from(Reason::Throttled) }
+        let (detail, scarce) = (Some(detail.to_owned()), Scarce::Tokens);
+        Self { detail, scarce, ..Self::from(Reason::Throttled) }
     }
 
     pub(super) fn dropped() -> Self {
@@ -133,6 +135,7 @@ impl Refusal {
         Wording {
             status: self.status().as_u16(),
             reason: self.reason,
+            scarce: self.scarce,
             message,
             reference,
             link,
@@ -174,6 +177,7 @@ impl Refusal {
                  No client change is needed."
             ),
             (None, Some(detail)) => ascii(detail),
+            (None, None) if self.scarce == Scarce::Tokens => TOO_MANY_TOKENS.to_owned(),
             (None, None) => sentence(self.reason).to_owned(),
         };
         let separator = if text.ends_with('.') { " " } else { ". " };
@@ -183,7 +187,8 @@ impl Refusal {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None, wait: None, link: None, action: None, told: None }
+        let scarce = Scarce::default();
+        Self { reason, scarce, detail: None, wait: None, link: None, action: None, told: None }
     }
 }
 
@@ -264,6 +269,8 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::UpstreamTimeout => "The model endpoint did not answer in time.",
     }
 }
+
+const TOO_MANY_TOKENS: &str = "Too many tokens for now. Please retry later.";
 
 /// One line of printable ASCII: a header, a terminal and a JSON string all take it as it is.
 fn ascii(text: &str) -> String {

@@ -19,5 +19,6 @@ mod routes;
 mod sockets;
 mod scopes;
 mod told;
+mod types;
 mod tokens;
 mod upstreams;

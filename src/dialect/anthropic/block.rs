@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::dialect::found::{Conversation, Found};
+use crate::dialect::found::{Conversation, Found, NO_CONTENT, NO_MESSAGE};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::{Kind, Role};
 
@@ -127,7 +127,10 @@ impl<'de: 'a, 'a> Take<'de> for Turns<'a> {
     type Item = Given<'a, Turn<'a>>;
 
     fn take(&mut self, item: Self::Item) {
-        let Some(turn) = item.object() else { return self.0.stray() };
+        let Some(turn) = item.object() else { return self.0.stray(NO_MESSAGE) };
+        if !turn.content.is_texts() {
+            return self.0.stray(NO_CONTENT);
+        }
         let role = match turn.role.text().as_deref() {
             Some("assistant") => Role::Assistant,
             Some("system") => Role::System,

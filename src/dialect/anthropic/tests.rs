@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::tests::{Streamed, streamed};
-use crate::dialect::{Finish, Link, Reason, Usage, json};
+use crate::dialect::{Finish, Link, Reason, Scarce, Usage, json};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -100,7 +100,7 @@ fn a_malformed_body_is_told_by_field_and_never_by_value() {
 #[test]
 fn blocks_nobody_knows_are_noted_and_their_text_is_read() {
     let request = request(
-        r#"{"model":"m","system":7,"messages":[{"role":"user","content":
+        r#"{"model":"m","system":null,"messages":[{"role":"user","content":
             [{"type":"novel","text":"seen"},{},7,{"type":"mcp_tool_result","content":{"type":"e"}}]}]}"#,
     );
     let parts: Vec<_> = request.parts.iter().map(|part| (part.kind, &*part.text)).collect();
@@ -176,6 +176,7 @@ fn only_posts_to_messages_are_spoken() {
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
+    scarce: Scarce::Requests,
     message: "Verify this account to continue.",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),
@@ -210,9 +211,9 @@ fn a_broken_stream_ends_in_an_error_this_dialect_reads_as_one() {
 
 proptest! {
     #[test]
-    fn no_value_in_any_field_fails_a_request(
+    fn no_value_in_a_field_without_words_fails_a_request(
         field in prop::sample::select(vec![
-            "system", "stream", "tools", "thinking", "output_config", "output_format", "metadata",
+            "stream", "tools", "thinking", "output_config", "output_format", "metadata",
             "max_tokens", "temperature", "container", "thread",
         ]),
         value in prop::sample::select(vec![

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::{Link, Reason, nearest, of};
+use crate::dialect::{Link, Reason, Scarce, nearest, of};
 
 const CHAT: &str = "/openai/deployments/teal/chat/completions?api-version=2026-01-01";
 
@@ -23,6 +23,7 @@ fn is_azures(dialect: &dyn Dialect) -> bool {
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
+    scarce: Scarce::Requests,
     message: "Verify this account.",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),

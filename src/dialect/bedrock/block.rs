@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::dialect::found::{Conversation, Found};
+use crate::dialect::found::{Conversation, Found, NO_MESSAGE};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::{Kind, Role};
 
@@ -182,7 +182,10 @@ impl<'de: 'a, 'a> Take<'de> for Turns<'a> {
     type Item = Given<'a, Turn<'a>>;
 
     fn take(&mut self, item: Self::Item) {
-        let Some(turn) = item.object() else { return self.0.stray() };
+        let Some(turn) = item.object() else { return self.0.stray(NO_MESSAGE) };
+        if !matches!(turn.content, Given::Null | Given::List(_)) {
+            return self.0.stray("every `content` must be an array");
+        }
         let is_models = turn.role.text().as_deref() == Some("assistant");
         let role = if is_models { Role::Assistant } else { Role::User };
         self.0.say(role, turn.content.list().unwrap_or_default().0);

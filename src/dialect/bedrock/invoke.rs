@@ -42,7 +42,7 @@ pub(super) fn request<'a>(model: Cow<'a, str>, body: &'a [u8]) -> Result<Request
     } else if let Given::List(_) = shape.messages {
         Chat.read_request(body)?
     } else if is_text {
-        object::<text::Prompt<'a>>(body)?.into_request()
+        object::<text::Prompt<'a>>(body)?.into_request()?
     } else {
         Request { unread: true, ..Request::default() }
     };

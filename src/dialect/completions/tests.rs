@@ -71,8 +71,8 @@ proptest! {
     }
 
     #[test]
-    fn no_value_in_any_field_fails_a_request(
-        field in prop::sample::select(vec!["prompt", "suffix", "n", "logprobs", "user", "stream"]),
+    fn no_value_in_a_field_without_words_fails_a_request(
+        field in prop::sample::select(vec!["suffix", "n", "logprobs", "user", "stream"]),
         value in prop::sample::select(vec![
             "null", "true", "-1.5e3", "1e300", "\"x\"", "{}", "[[{}],null,7,{\"text\":[]}]",
         ]),

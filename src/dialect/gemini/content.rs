@@ -20,6 +20,10 @@ impl<'a> Content<'a> {
     pub(super) fn tell(self, found: &mut Found<'a>) {
         found.append(many(self.parts).0, Kind::Text);
     }
+
+    fn holds_parts(&self) -> bool {
+        matches!(self.parts, Given::Null | Given::Object(_) | Given::List(_))
+    }
 }
 
 /// The contents of a request.
@@ -34,7 +38,7 @@ impl<'de: 'a, 'a> Take<'de> for Contents<'a> {
     type Item = Given<'a, Content<'a>>;
 
     fn take(&mut self, item: Self::Item) {
-        let Some(mut content) = item.object() else {
+        let Some(mut content) = item.object().filter(Content::holds_parts) else {
             self.stray = true;
             return;
         };
@@ -53,7 +57,9 @@ impl<'de: 'a, 'a> Take<'de> for Contents<'a> {
 impl<'a> Contents<'a> {
     pub(super) fn tell(self, request: &mut Request<'a>) -> Result<(), Malformed> {
         if self.stray {
-            return Err(Malformed("every element of `contents` must be an object".to_owned()));
+            return Err(Malformed(
+                "every element of `contents` must be an object with an array of `parts`".to_owned(),
+            ));
         }
         self.said.told(request);
         Ok(())

@@ -5,7 +5,7 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
-use crate::dialect::{Link, Reason, Worded, Wording};
+use crate::dialect::{Link, Reason, Scarce, Worded, Wording};
 
 pub(super) fn refuse(wording: &Wording<'_>) -> Worded {
     let json_type = HeaderValue::from_static("application/json; charset=UTF-8");
@@ -42,9 +42,17 @@ enum Detail<'a> {
     ErrorInfo { reason: &'static str, domain: &'static str, metadata: Metadata<'a> },
     #[serde(rename = "type.googleapis.com/google.rpc.Help")]
     Help { links: [HelpLink<'a>; 1] },
+    #[serde(rename = "type.googleapis.com/google.rpc.QuotaFailure")]
+    QuotaFailure { violations: [Violation; 1] },
     /// Its clients know no `retry-after`.
     #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
     RetryInfo { retry_delay: String },
+}
+
+#[derive(Serialize)]
+struct Violation {
+    subject: &'static str,
+    description: &'static str,
 }
 
 /// Values are text, as the type of this map demands.
@@ -68,9 +76,19 @@ fn json(wording: &Wording<'_>) -> Vec<u8> {
     let info = Detail::ErrorInfo { reason, domain: "stillguard", metadata };
     let retry = |seconds| Detail::RetryInfo { retry_delay: format!("{seconds}s") };
     let help = wording.link.map(help);
-    let details = [info].into_iter().chain(help).chain(wording.retry_after.map(retry)).collect();
+    let quota = (wording.reason == Reason::Throttled).then(|| quota(wording.scarce));
+    let retry = wording.retry_after.map(retry);
+    let details = [info].into_iter().chain(quota).chain(help).chain(retry).collect();
     let error = Body { code: wording.status, message: wording.message, status, details };
     serde_json::to_vec(&Envelope { error }).unwrap_or_default()
+}
+
+fn quota(scarce: Scarce) -> Detail<'static> {
+    let description = match scarce {
+        Scarce::Requests => "Too many requests",
+        Scarce::Tokens => "Too many tokens",
+    };
+    Detail::QuotaFailure { violations: [Violation { subject: "account", description }] }
 }
 
 fn help(link: Link<'_>) -> Detail<'_> {

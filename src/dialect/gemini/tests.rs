@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::tests::{Streamed, framed, streamed};
-use crate::dialect::{Effort, Finish, Frames, Kind, Link, Params, Reason, Usage, json};
+use crate::dialect::{Effort, Finish, Frames, Kind, Link, Params, Reason, Scarce, Usage, json};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -69,7 +69,10 @@ fn a_name_in_both_cases_is_malformed() {
 fn a_malformed_body_is_told_by_field_and_never_by_value() {
     for (body, told) in [
         (r#"{"contents":"secret"}"#, "`contents` is required and must be an array"),
-        (r#"{"contents":["secret"]}"#, "every element of `contents` must be an object"),
+        (
+            r#"{"contents":["secret"]}"#,
+            "every element of `contents` must be an object with an array of `parts`",
+        ),
     ] {
         assert_eq!(
             GENERATE.read_request(body.as_bytes()).expect_err("malformed").to_string(),
@@ -177,6 +180,7 @@ fn a_stream_is_an_array_unless_events_are_asked_for() {
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
+    scarce: Scarce::Requests,
     message: "Verify this account to continue.",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),
@@ -204,9 +208,11 @@ fn a_throttle_tells_when_to_come_back_in_googles_way() {
     let body: serde_json::Value =
         serde_json::from_slice(&GENERATE.refuse(&wording).body).expect("JSON");
     let details = body["error"]["details"].as_array().expect("a list");
-    assert_eq!(details.len(), 2);
+    assert_eq!(details.len(), 3);
+    let quota = &details[1]["violations"][0]["description"];
+    assert_eq!(quota, "Too many requests");
     let expected = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}"#;
-    assert_eq!(details[1], serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
+    assert_eq!(details[2], serde_json::from_str::<serde_json::Value>(expected).expect("JSON"));
 }
 
 #[test]
@@ -222,9 +228,9 @@ fn a_broken_stream_ends_in_an_error_in_either_framing() {
 
 proptest! {
     #[test]
-    fn no_value_in_any_field_fails_a_request(
+    fn no_value_in_a_field_without_words_fails_a_request(
         field in prop::sample::select(vec![
-            "systemInstruction", "generationConfig", "tools", "cachedContent", "system_instruction",
+            "generationConfig", "tools", "cachedContent", "generation_config", "cached_content",
         ]),
         value in prop::sample::select(vec![
             "null", "true", "-1.5e3", "\"x\"", "[]", "{}", "[[{}],null,7]", "{\"parts\":{}}",

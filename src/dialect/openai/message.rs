@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::dialect::found::{Conversation, Found};
+use crate::dialect::found::{Conversation, Found, NO_CONTENT, NO_MESSAGE};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::{Kind, Role};
 
@@ -74,7 +74,10 @@ impl<'de: 'a, 'a> Take<'de> for Messages<'a> {
     type Item = Given<'a, Message<'a>>;
 
     fn take(&mut self, item: Self::Item) {
-        let Some(mut message) = item.object() else { return self.0.stray() };
+        let Some(mut message) = item.object() else { return self.0.stray(NO_MESSAGE) };
+        if !message.content.is_texts() {
+            return self.0.stray(NO_CONTENT);
+        }
         let role = message.take_role();
         let mut said = Found::default();
         message.tell(&mut said);

@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
-use crate::dialect::{Reason, Worded, Wording};
+use crate::dialect::{Reason, Scarce, Worded, Wording};
 
 pub(in crate::dialect) fn refuse(wording: &Wording<'_>) -> Worded {
     let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -73,7 +73,10 @@ fn json(wording: &Wording<'_>) -> Vec<u8> {
 }
 
 fn body<'a>(wording: &Wording<'a>) -> Body<'a> {
-    let (kind, code) = names(wording.reason);
+    let (kind, code) = match (wording.reason, wording.scarce) {
+        (Reason::Throttled, Scarce::Tokens) => ("tokens", "rate_limit_exceeded"),
+        (reason, _) => names(reason),
+    };
     let verification = Verification::of(wording);
     Body { message: wording.message, r#type: kind, param: None, code, verification }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::tests::{Streamed, streamed};
-use crate::dialect::{Finish, Kind, Link, Reason, Role, Usage, json};
+use crate::dialect::{Finish, Kind, Link, Reason, Role, Scarce, Usage, json};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -122,7 +122,7 @@ fn what_only_the_endpoint_can_judge_passes() {
     assert_eq!(request(r#"{"messages":[]}"#).model, "");
     assert_eq!(request(r#"{"model":null,"messages":[]}"#).model, "");
     assert!(
-        request(r#"{"model":"m","messages":[{},{"role":7,"content":5}],"tools":"x","n":-1}"#)
+        request(r#"{"model":"m","messages":[{},{"role":7,"content":null}],"tools":"x","n":-1}"#)
             .parts
             .is_empty()
     );
@@ -187,6 +187,7 @@ fn only_posts_to_chat_completions_are_spoken() {
 const CHALLENGE: Wording<'_> = Wording {
     status: 403,
     reason: Reason::Challenged,
+    scarce: Scarce::Requests,
     message: "Verify this account to continue: https://sg.example/c/x (\"again\").",
     reference: "sg_7f3a9c21d0b4e655",
     link: Some(Link { url: "https://sg.example/c/x", expires_at: 1_790_000_000 }),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::dialect::found::{Conversation, Found};
+use crate::dialect::found::{Conversation, Found, NO_CONTENT};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::openai::message::{Content, Contents, role};
 use crate::dialect::{Kind, Malformed, Request, Role};
@@ -113,15 +113,17 @@ impl<'de: 'a, 'a> Take<'de> for Items<'a> {
     fn take(&mut self, item: Self::Item) {
         let mut found = Found::default();
         match item {
+            Given::Object(item) if !item.content.is_texts() => self.said.stray(NO_CONTENT),
             Given::Object(item) => match item.tell(&mut found) {
                 Said::Message(Role::Assistant) | Said::Model => self.said.go_on(found),
                 Said::Message(role) => self.said.say(role, found),
                 Said::ToolResult => self.said.say(Role::Tool, found),
             },
-            text => {
-                found.text(Kind::Text, text);
+            Given::Text(_) | Given::Null => {
+                found.text(Kind::Text, item);
                 self.said.say(Role::User, found);
             }
+            _ => self.said.stray("every element of `input` must be an object"),
         }
     }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::tests::streamed;
-use crate::dialect::{Finish, Reason, Usage, json};
+use crate::dialect::{Finish, Reason, Scarce, Usage, json};
 
 #[test]
 fn items_are_read_and_one_answer_is_one_turn() {
@@ -54,6 +54,7 @@ fn a_broken_stream_ends_in_an_error_of_both_shapes() {
     let wording = Wording {
         status: 429,
         reason: Reason::Throttled,
+        scarce: Scarce::Tokens,
         message,
         reference,
         link: None,
@@ -62,7 +63,7 @@ fn a_broken_stream_ends_in_an_error_of_both_shapes() {
     let expected = concat!(
         "event: error\ndata: ",
         r#"{"type":"error","sequence_number":0,"code":"rate_limit_exceeded","message":"Slow.","#,
-        r#""param":null,"error":{"message":"Slow.","type":"requests","param":null,"#,
+        r#""param":null,"error":{"message":"Slow.","type":"tokens","param":null,"#,
         r#""code":"rate_limit_exceeded"}}"#,
         "\n\n",
     );
@@ -177,9 +178,9 @@ fn the_providers_own_error_is_noticed_in_every_shape() {
 
 proptest! {
     #[test]
-    fn no_value_in_any_field_fails_a_request(
+    fn no_value_in_a_field_without_words_fails_a_request(
         field in prop::sample::select(vec![
-            "input", "instructions", "prompt", "stream", "tools", "text", "reasoning", "user",
+            "prompt", "stream", "tools", "text", "reasoning", "user",
             "conversation", "previous_response_id", "max_output_tokens", "top_logprobs",
         ]),
         value in prop::sample::select(vec![

@@ -94,7 +94,9 @@ fn output_is_reserved_for_every_completion_asked_for() {
 #[test]
 fn a_reservation_is_replaced_by_what_was_used() {
     let (pace, limits) = (Arc::new(Pace::default()), total(60, 100));
-    let take = |amount| Reservation::take(&pace, &limits, tokens(0, amount), at(1000));
+    let take = |amount| {
+        Reservation::take(&pace, &limits, tokens(0, amount), at(1000)).map_err(|short| short.wait)
+    };
     let held = take(100).unwrap();
     assert_eq!(take(1).unwrap_err(), Duration::from_secs(1));
     settle(held, &used(10, 30), SECOND);
@@ -132,7 +134,8 @@ fn an_answer_that_could_not_be_read_costs_its_estimate_or_its_bytes() {
 fn one_limit_that_refuses_takes_nothing_from_the_others() {
     let limits = Limits { input_tokens: rate(60, 100), output_tokens: rate(60, 5), ..daily(1000) };
     let pace = Arc::new(Pace::default());
-    let take = |tokens| Reservation::take(&pace, &limits, tokens, at(1000));
+    let take =
+        |tokens| Reservation::take(&pace, &limits, tokens, at(1000)).map_err(|short| short.wait);
     let held = take(tokens(0, 5)).unwrap();
     assert!(take(tokens(100, 1)).is_err());
     assert!(take(tokens(100, 0)).is_ok());
@@ -142,7 +145,9 @@ fn one_limit_that_refuses_takes_nothing_from_the_others() {
 #[test]
 fn more_than_the_burst_is_admitted_once_and_owed() {
     let (pace, limits) = (Arc::new(Pace::default()), total(60, 10));
-    let take = |amount, now| Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
+    let take = |amount, now| {
+        Reservation::take(&pace, &limits, tokens(amount, 0), at(now)).map_err(|short| short.wait)
+    };
     let held = take(70, 1000).unwrap();
     assert_eq!(take(1, 1000).unwrap_err(), Duration::from_secs(61));
     assert_eq!(take(1, 62_000).map(drop), Ok(()));
@@ -153,7 +158,9 @@ fn more_than_the_burst_is_admitted_once_and_owed() {
 fn a_second_gives_its_own_and_no_more_whatever_the_minute_has_left() {
     let limits = Limits { per_second: quota(10), ..total(6_000, 600) };
     let pace = Arc::new(Pace::default());
-    let take = |amount, now| Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
+    let take = |amount, now| {
+        Reservation::take(&pace, &limits, tokens(amount, 0), at(now)).map_err(|short| short.wait)
+    };
     let used_up = take(10, 1000).unwrap();
     assert_eq!(take(1, 1000).unwrap_err(), Duration::from_millis(100));
     let standing = standing(&pace, &limits, Measure::Tokens, at(1000)).unwrap();
@@ -167,7 +174,9 @@ fn a_second_gives_its_own_and_no_more_whatever_the_minute_has_left() {
 #[test]
 fn a_quota_ends_with_its_day() {
     let (pace, limits) = (Arc::new(Pace::default()), daily(100));
-    let take = |amount, now| Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
+    let take = |amount, now| {
+        Reservation::take(&pace, &limits, tokens(amount, 0), at(now)).map_err(|short| short.wait)
+    };
     let late = take(100, DAY - 1000).unwrap();
     assert_eq!(take(1, DAY - 1000).unwrap_err(), Duration::from_secs(1));
     assert_eq!(take(0, DAY - 1000).map(drop), Ok(()));
@@ -233,7 +242,7 @@ proptest! {
             now += pause;
             let taken = Reservation::take(&pace, &limits, tokens(amount, 0), at(now));
             match (taken, fate) {
-                (Err(wait), _) => prop_assert!(!wait.is_zero()),
+                (Err(short), _) => prop_assert!(!short.wait.is_zero()),
                 (Ok(taken), 0) => drop(taken),
                 (Ok(taken), 1) => held.push((taken, amount)),
                 (Ok(taken), _) => {

@@ -294,9 +294,8 @@ proptest! {
         prop_assert_eq!(owed(&tenant, Every::Minute, Measure::Tokens), total * 60_000_000_000);
         prop_assert_eq!(owed(&tenant, Every::Second, Measure::Tokens), total * (1_000_000_000 / u64::from(second)));
         for (place, ledger) in users.iter().enumerate() {
-            let mut ask = ask(place as u8 / 2, 0);
-            ask.caller.end_user = Some(Tag(place as u64 % 2));
-            let pace = engine.end_user_pace(&ask, Tag(place as u64 % 2)).unwrap();
+            let user = (AccountId([place as u8 / 2; 16]), Tag(place as u64 % 2));
+            let pace = engine.end_user_pace(user, NOW.1).unwrap();
             let spent = ledger.tokens.load(SeqCst) * (1_000_000_000 / u64::from(of_user));
             prop_assert_eq!(owed(&pace, Every::Second, Measure::Input), spent);
             prop_assert_eq!(pace.in_flight.load(SeqCst), 0);

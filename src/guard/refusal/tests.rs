@@ -87,20 +87,20 @@ fn what_must_not_be_sent_again_says_so() {
     };
     assert!(is_final(Refusal::dropped()));
     assert!(is_final(Refusal::challenged("https://x/y".into(), Timestamp::default())));
-    assert!(is_final(Refusal::throttled(Wait::new(Duration::from_secs(31), 0))));
-    assert!(!is_final(Refusal::throttled(Wait::new(Duration::from_secs(29), 0))));
+    assert!(is_final(Refusal::throttled(Wait::new(Duration::from_secs(31), 0), Scarce::Requests)));
+    assert!(!is_final(Refusal::throttled(Wait::new(Duration::from_secs(29), 0), Scarce::Requests)));
     assert!(!is_final(Reason::Overloaded.into()));
 }
 
 #[test]
 fn a_throttle_names_a_wait_that_clients_keep_to() {
-    let refusal = Refusal::throttled(Wait::new(Duration::from_millis(2500), 7));
+    let refusal = Refusal::throttled(Wait::new(Duration::from_millis(2500), 7), Scarce::Requests);
     let response = refusal.respond(&Plain, "sg_1", None);
     assert_eq!(response.status(), 429);
     assert_eq!(header(&response, "retry-after"), "3");
     assert_eq!(header(&response, "retry-after-ms"), "2508");
     assert_eq!(header(&response, "x-stillguard-action"), "throttle");
-    let refusal = Refusal::throttled(Wait::new(Duration::from_secs(4000), 7));
+    let refusal = Refusal::throttled(Wait::new(Duration::from_secs(4000), 7), Scarce::Requests);
     assert_eq!(header(&refusal.respond(&Plain, "sg_1", None), "retry-after"), "30");
 }
 

@@ -238,6 +238,13 @@ impl Scene {
         self.shared.engine.pace(account(key)).unwrap()
     }
 
+    /// The cells of an end user that the account of `key` has named.
+    pub(crate) fn end_user_pace(&self, key: &str, user: &str) -> Arc<engine::Pace> {
+        let user = self.shared.keyring.tag("end-user", user.as_bytes());
+        let now = self.shared.clock.now();
+        self.shared.engine.end_user_pace((account(key), user), now).unwrap()
+    }
+
     /// The cells that all accounts, or those of a group, share.
     pub(crate) fn shared_pace(&self, group: Option<&str>) -> Arc<engine::Pace> {
         self.shared.engine.shared_pace(&"default".into(), group)

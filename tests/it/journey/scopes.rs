@@ -44,7 +44,9 @@ fn limits(scale: u32) -> Limits {
 fn tenant(settings: &mut TenantSettings) {
     let accounts: BTreeSet<_> = KEYS[..2].iter().map(|key| account(key)).collect();
     let (name, total_limits) = ("gold".to_owned(), limits(2));
-    settings.groups = vec![Group { name, accounts, limits: limits(1), total_limits }];
+    settings.groups =
+        vec![Group { name, accounts, end_user_limits: limits(1), limits: limits(1), total_limits }];
+    settings.end_user_limits = Some(limits(1));
     settings.limits = Some(limits(1));
     settings.total_limits = Some(limits(3));
 }
@@ -134,11 +136,14 @@ impl Play {
         let fate = if place == 3 { stranger(fate) } else { fate };
         let action = if matches!(fate, Fate::Dropped) { Action::Drop } else { Action::Allow };
         scene.judge(action, 9.0);
-        let mut request = chat(KEYS[place]);
+        let key = format!("Bearer {}", KEYS[place]);
+        let named = [("authorization", key.as_str())];
+        // Its one end user has had what it has had, but for its first exchange: it was a stranger's.
+        let body = CHAT.replacen('{', "{\"user\":\"one of many\",", 1);
+        let mut request = post("/v1/chat/completions", &named, &body);
         if matches!(fate, Fate::Greedy) {
             let body = CHAT.replacen('{', "{\"n\":9999,", 1);
-            let key = format!("Bearer {}", KEYS[place]);
-            request = post("/v1/chat/completions", &[("authorization", &key)], &body);
+            request = post("/v1/chat/completions", &named, &body);
         }
         scene.unplan();
         if let Some(plan) = plan(fate) {
@@ -184,6 +189,7 @@ impl Play {
         }
         for (place, key) in KEYS[..3].iter().enumerate() {
             self.check_pace(&self.scene.pace(key), &[place], false);
+            self.check_pace(&self.scene.end_user_pace(key, "one of many"), &[place], false);
         }
     }
 

@@ -155,3 +155,36 @@ async fn what_all_accounts_have_left_together_is_told_to_each() {
     assert_eq!(headers["x-ratelimit-remaining-requests"], "6");
     assert_eq!(headers["x-ratelimit-reset-requests"], "9h46m37s", "midnight");
 }
+
+/// SDKs raise one exception for both, but its `type` and its words tell which there was too much of.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_whether_requests_or_tokens_are_used_up() {
+    let pace = Some(Pace { requests_per_minute: number(60), burst: number(1) });
+    let tokens = Some(TokenPace { tokens_per_minute: number(600), burst: number(1) });
+    for (limits, scarce) in [
+        (Limits { requests: pace, ..Limits::default() }, "requests"),
+        (Limits { concurrency: Some(number(1)), ..Limits::default() }, "requests"),
+        (Limits { tokens, ..Limits::default() }, "tokens"),
+        (Limits { output_tokens: tokens, ..Limits::default() }, "tokens"),
+    ] {
+        let scene = Scene::with(|tenant| tenant.limits = Some(limits), |_| {});
+        scene.introduce("k").await;
+        let _held = scene.call(chat("k")).await;
+        let (status, _, body) = scene.ask(chat("k")).await;
+        let error: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let error = &error["error"];
+        assert_eq!(
+            (status, &error["type"], &error["code"]),
+            (429, &scarce.into(), &"rate_limit_exceeded".into())
+        );
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("Too many {scarce} for now.")), "{message}");
+        let (status, _, body) = scene.ask(messages("k")).await;
+        assert!(
+            status == 429 && body.contains("rate_limit_error") && body.contains(scarce),
+            "{body}"
+        );
+        let (_, _, body) = scene.ask(gemini("k")).await;
+        assert!(body.contains(&format!("\"description\":\"Too many {scarce}\"")), "{body}");
+    }
+}

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use crate::dialect::found::Found;
 use crate::dialect::given::{Each, Given, Take};
-use crate::dialect::{Delta, Finish, Kind, Params, Part, Request, Role, Usage};
+use crate::dialect::{Delta, Finish, Kind, Malformed, Params, Part, Request, Role, Usage};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
@@ -30,14 +30,19 @@ struct Config<'a> {
 }
 
 impl<'a> Prompt<'a> {
-    pub(super) fn into_request(self) -> Request<'a> {
+    pub(super) fn into_request(self) -> Result<Request<'a>, Malformed> {
+        for (field, given) in [("prompt", &self.prompt), ("inputText", &self.input_text)] {
+            if !matches!(given, Given::Null | Given::Text(_)) {
+                return Err(Malformed(format!("`{field}` must be a string")));
+            }
+        }
         let config = self.config.object().unwrap_or_default();
         let limits = [self.max_gen_len, self.max_tokens, config.max_token_count];
         let mut found = Found::default();
         found.text(Kind::Text, self.prompt);
         found.text(Kind::Text, self.input_text);
         let part = |(kind, text)| Part { turn: 0, role: Role::User, kind, text };
-        Request {
+        Ok(Request {
             params: Params {
                 temperature: self.temperature.float().or_else(|| config.temperature.float()),
                 top_p: self.top_p.float().or_else(|| config.top_p.float()),
@@ -46,7 +51,7 @@ impl<'a> Prompt<'a> {
             },
             parts: found.pieces.into_iter().map(part).collect(),
             ..Request::default()
-        }
+        })
     }
 }
 
