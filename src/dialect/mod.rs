@@ -8,6 +8,7 @@ pub mod array;
 pub mod eventstream;
 pub mod json;
 pub mod sse;
+pub mod websocket;
 mod anthropic;
 mod azure;
 mod bedrock;
@@ -168,6 +169,12 @@ pub fn of_socket(method: &http::Method, path: &str, headers: &HeaderMap) -> Api 
 /// slashes or dot segments.
 pub fn canonical_path(path: &str) -> std::borrow::Cow<'_, str> {
     route::canonical(path)
+}
+
+/// Reads one message of a model over a websocket: the realtime route and the one for responses share
+/// the events that tell what was said and used.
+pub fn read_message(text: &str) -> Result<Delta<'_>, Malformed> {
+    responses::Responses.read_event(sse::Event { name: None, data: text })
 }
 
 /// The dialect of a route, or none: such a request passes through unread.

@@ -34,7 +34,7 @@ impl Cost {
     pub(super) fn estimated(prompt: &Prompt) -> Self {
         let completions = prompt.api.completions(&prompt.params);
         let output = match prompt.api {
-            Api::Other | Api::OpenaiRealtime | Api::OpenaiEmbeddings | Api::GeminiEmbed => 0,
+            Api::Other | Api::OpenaiEmbeddings | Api::GeminiEmbed => 0,
             _ => prompt.params.max_tokens.map_or(USUAL_OUTPUT, |most| most.min(USUAL_OUTPUT)),
         };
         let input = if completions == 0 { 0 } else { prompt.tokens };
@@ -64,6 +64,14 @@ impl Cost {
             input: completion.usage.input.unwrap_or(self.input),
             output: completion.usage.output.unwrap_or_else(unread),
             ..self
+        }
+    }
+
+    pub(super) fn plus(self, more: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(more.requests),
+            input: self.input.saturating_add(more.input),
+            output: self.output.saturating_add(more.output),
         }
     }
 
@@ -129,11 +137,7 @@ impl Reservation {
         let mut windows = windows(&self.pace);
         let windows = windows.get_or_insert_default();
         for period in Period::ALL {
-            let (start, end) = period.window(now);
-            let window = &mut windows[period.index()];
-            if window.start != start {
-                *window = Window { start, ..Window::default() };
-            }
+            let (window, end) = current(windows, period, now);
             for (measure, amount) in Measure::ALL.into_iter().zip(cost) {
                 let quota = limits.quotas(period).of(measure).filter(|_| amount > 0);
                 let after = window.used[measure.index()].saturating_add(amount);
@@ -144,9 +148,7 @@ impl Reservation {
         }
         // All are counted though one alone may be limited: a reload may limit the others.
         for (window, taken) in windows.iter_mut().zip(&mut self.windows) {
-            for (used, amount) in window.used.iter_mut().zip(cost) {
-                *used = used.saturating_add(amount);
-            }
+            add(window, cost);
             *taken = Some(window.start);
         }
         Ok(())
@@ -187,6 +189,40 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.correct(Cost::default(), 0);
+    }
+}
+
+/// Takes `cost` though there may be less left, for good.
+pub(super) fn charge(pace: &Pace, limits: &Limits, cost: Cost, now: Now) {
+    for every in Every::ALL {
+        for (measure, amount) in Measure::ALL.into_iter().zip(cost.each()) {
+            let Some(rate) = limits.rate(every, measure) else { continue };
+            let owed = throttle::price(rate, amount);
+            throttle::settle(pace.cell(every, measure), 0, owed, now.0);
+        }
+    }
+    if limits.has_quotas() {
+        let mut windows = windows(pace);
+        for period in Period::ALL {
+            let (window, _) = current(windows.get_or_insert_default(), period, now.1);
+            add(window, cost.each().map(u64::from));
+        }
+    }
+}
+
+/// The window of `period` that `now` lies in, begun anew if it was another, and its end.
+fn current(windows: &mut [Window; 3], period: Period, now: Timestamp) -> (&mut Window, Timestamp) {
+    let (start, end) = period.window(now);
+    let window = &mut windows[period.index()];
+    if window.start != start {
+        *window = Window { start, ..Window::default() };
+    }
+    (window, end)
+}
+
+fn add(window: &mut Window, cost: [u64; 4]) {
+    for (used, amount) in window.used.iter_mut().zip(cost) {
+        *used = used.saturating_add(amount);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, SEC_WEBSOCKET_EXTENSIONS};
 use http::request::Parts;
 use http_body::Body;
 use http_body_util::{Either, Full};
@@ -18,7 +18,7 @@ use self::describe::{Described, Task, describe};
 use self::head::{declared, fits, form, retry};
 use super::refusal::Refusal;
 use super::{BoxError, Outbound, Room};
-use crate::dialect::{self, Dialect};
+use crate::dialect::{self, Api, Dialect};
 use crate::identity::{Tag, TenantName};
 use crate::policy::Bodies;
 use crate::signal::{Model, Prompt};
@@ -49,8 +49,15 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Some(dialect) = reader else { return Ok(unread(head, body)) };
     let settings = room.shared.settings.load_full();
+    let Some(dialect) = reader else {
+        let unread = unread(head, body);
+        if settings.narrow_accept_encoding && unread.prompt.api == Api::OpenaiRealtime {
+            // What it could agree on is to code messages.
+            head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        }
+        return Ok(unread);
+    };
     let bodies = room.shared.engine.policies().of(tenant).bodies;
     fits(&head.headers, &settings)?;
     let mut form = form(&head.headers, &settings);

@@ -9,7 +9,7 @@ use super::budget::{self, Cost, Now, Reservation, Short};
 use super::cap::Cap;
 use super::refusal::Refusal;
 use super::throttle::{Permit, Wait};
-use crate::dialect::{Dialect, Standing, Standings};
+use crate::dialect::{Dialect, Standing, Standings, Usage};
 use crate::engine::{Engine, Pace};
 use crate::policy::{Announce, Limits, Measure, Policy, UnknownUsage};
 use crate::signal::{Ask, Exchange};
@@ -79,7 +79,7 @@ impl Limiter {
                 let scopes = self.scopes.iter().flatten();
                 let cap = Cap::new(scopes.map(|s| (&s.pace, &s.limits)), cost.output);
                 let cap = cap.filter(|_| ask.prompt.stream);
-                Ok(Pass { limiter: self, cost, holds, cap })
+                Ok(Pass { limiter: self, cost, charged: Cost::default(), holds, cap })
             }
             Err(Refused::Crowded) => Err(self.refuse(ask, SOON, now)),
             Err(Refused::Short(short)) => {
@@ -155,6 +155,8 @@ impl Hold {
 pub(super) struct Pass {
     limiter: Limiter,
     cost: Cost,
+    /// Beside it, what has been charged already.
+    charged: Cost,
     holds: [Option<Hold>; SCOPES],
     /// What a stream must not go beyond.
     pub(super) cap: Option<Cap>,
@@ -170,9 +172,31 @@ impl Pass {
         if self.limiter.stranger && !exchange.served() {
             spent.requests = 0;
         }
+        spent.input = spent.input.saturating_sub(self.charged.input);
+        spent.output = spent.output.saturating_sub(self.charged.output);
         for hold in self.holds.into_iter().flatten() {
             hold.reservation.settle(spent, now);
         }
+    }
+
+    /// Charges a response over a socket, in every scope and for good: the socket may stay open for
+    /// long. The first is the one request that was reserved. True when a scope that cuts has no output
+    /// left.
+    pub(super) fn charge(&mut self, usage: Usage, first: bool, now: Now) -> bool {
+        let (input, output) = (usage.input.unwrap_or_default(), usage.output.unwrap_or_default());
+        let more = Cost { requests: u32::from(!first), input, output };
+        self.charged = self.charged.plus(more);
+        let mut spent = false;
+        for Scope { pace, limits } in self.limiter.scopes.iter().flatten() {
+            budget::charge(pace, limits, more, now);
+            let none_left = |measure| {
+                let standing = budget::standing(pace, limits, measure, now);
+                standing.is_some_and(|standing| standing.remaining == 0)
+            };
+            spent |=
+                limits.cut_streams && [Measure::Output, Measure::Tokens].into_iter().any(none_left);
+        }
+        spent
     }
 
     pub(super) fn told(&self, now: Now) -> Option<Told> {

@@ -2,6 +2,7 @@
 
 mod body;
 mod reading;
+mod spoken;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::Shared;
 use super::limit::Pass;
 use super::refusal::Refusal;
 use crate::dialect::{Api, Dialect, Framing, Reason};
-use crate::signal::{Ask, Completion, Ending, Exchange};
+use crate::signal::{Answer, Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
 
 /// How a stream ends before its end: how much of its last chunk passes, and what is said then.
@@ -108,12 +109,7 @@ impl Watch {
         let settings = self.shared.settings.load_full();
         let (head, body) = answer.into_parts();
         self.guarded(|watch| {
-            let prompt = &watch.exchange.ask.prompt;
-            let keyring = &watch.shared.keyring;
-            watch.reading = Reading::start(reader, &head, &settings, || {
-                crate::signal::Answer::new(prompt, keyring.clone())
-                    .with_rates(watch.shared.engine.rates())
-            })?;
+            watch.reading = Reading::start(reader, &head, &settings, || watch.answer())?;
             Ok(())
         });
         if body.is_end_stream() {
@@ -125,6 +121,30 @@ impl Watch {
     /// The answer is a switch of protocols: it has only begun.
     pub(super) fn switched(&mut self, status: StatusCode) {
         self.exchange.status = status.as_u16();
+        if self.exchange.ask.prompt.api == Api::OpenaiRealtime {
+            self.guarded(|watch| {
+                watch.reading = Reading::socket(watch.answer());
+                Ok(())
+            });
+        }
+    }
+
+    /// Reads what went to the caller over a socket, and charges the responses that have ended in it.
+    /// True when its account has nothing left.
+    pub(super) fn spoke(&mut self, bytes: &[u8]) -> bool {
+        let now = (self.shared.clock.elapsed_nanos(), self.shared.clock.now());
+        let mut spent = None;
+        self.guarded(|watch| {
+            spent = watch.reading.hear(bytes);
+            Ok(())
+        });
+        let (Some((usage, first)), Some(pass)) = (spent, &mut self.pass) else { return false };
+        pass.charge(usage, first, now)
+    }
+
+    fn answer(&self) -> Answer {
+        let answer = Answer::new(&self.exchange.ask.prompt, self.shared.keyring.clone());
+        answer.with_rates(self.shared.engine.rates())
     }
 
     /// The endpoint has shown, though the exchange goes on, that it accepts the caller.

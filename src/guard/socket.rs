@@ -1,4 +1,5 @@
-//! An exchange that outlives its answer: a websocket, passed on unread but counted.
+//! An exchange that outlives its answer: a websocket. It is counted, and what the model says of its
+//! tokens is read in passing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,16 +48,16 @@ impl Socket {
         self.seat.received.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Bytes went to the client.
-    pub fn sent(&self, bytes: usize) {
-        let before = self.seat.sent.fetch_add(bytes as u64, Relaxed);
-        let proof = Exchange::SOCKET_PROOF;
-        if before < proof
-            && before + bytes as u64 >= proof
-            && let Some(watch) = self.seat.watch().as_mut()
-        {
+    /// Bytes went to the client. True when it has used up tokens that its account has no more of.
+    pub fn sent(&self, bytes: &[u8]) -> bool {
+        let length = bytes.len() as u64;
+        let before = self.seat.sent.fetch_add(length, Relaxed);
+        let mut watch = self.seat.watch();
+        let Some(watch) = watch.as_mut() else { return false };
+        if before < Exchange::SOCKET_PROOF && before + length >= Exchange::SOCKET_PROOF {
             watch.accepted();
         }
+        watch.spoke(bytes)
     }
 
     /// It will not have ended by its own will.

@@ -1,7 +1,6 @@
 //! Websockets: after a 101 from the endpoint, bytes are passed both ways, unread but for where
 //! frames end.
 
-mod frames;
 mod meter;
 
 use std::io;
@@ -17,6 +16,7 @@ use tokio::time::timeout;
 use self::meter::{Meter, Metered};
 use super::activity::Hold;
 use super::settings::Settings;
+use crate::dialect::websocket;
 use crate::guard::Socket;
 
 /// How long either side may take to let go of HTTP after the 101.
@@ -120,7 +120,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     if between_frames {
-        client.write_all(&frames::close(why)).await?;
+        client.write_all(&websocket::close(why)).await?;
     }
     client.shutdown().await?;
     copy(&mut client, &mut sink()).await.map(drop)

@@ -35,6 +35,18 @@ name = "pace"
 path_prefix = "/pace"
 
 [[identity.tenants]]
+name = "fifty"
+path_prefix = "/fifty"
+
+[[identity.tenants]]
+name = "tokens"
+path_prefix = "/tokens"
+
+[[identity.tenants]]
+name = "spent"
+path_prefix = "/spent"
+
+[[identity.tenants]]
 name = "challenge"
 path_prefix = "/challenge"
 
@@ -49,6 +61,18 @@ limits = { requests = { requests_per_minute = 1, burst = 1 } }
 [[tenants]]
 name = "pace"
 limits = { requests = { requests_per_minute = 60, burst = 1 } }
+
+[[tenants]]
+name = "fifty"
+limits = { concurrency = 50 }
+
+[[tenants]]
+name = "tokens"
+limits = { tokens = { tokens_per_minute = 1, burst = 1 } }
+
+[[tenants]]
+name = "spent"
+limits = { cut_streams = true, per_day = { output_tokens = 1150 } }
 
 [[tenants]]
 name = "challenge"
@@ -160,6 +184,21 @@ fn drive(suite: &str, command: Result<Command, &String>, more: &[&str]) {
 #[test]
 fn an_unmodified_openai_client_notices_nothing_until_it_is_refused() {
     python("openai_client.py");
+}
+
+#[test]
+fn an_unmodified_azure_client_notices_nothing_until_it_is_refused() {
+    python("azure_client.py");
+}
+
+#[test]
+fn unmodified_asynchronous_clients_notice_nothing_until_they_are_refused() {
+    python("async_clients.py");
+}
+
+#[test]
+fn an_unmodified_realtime_client_notices_nothing_until_it_is_refused() {
+    python("realtime_client.py");
 }
 
 #[test]

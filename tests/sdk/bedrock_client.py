@@ -39,6 +39,22 @@ def streamed(at, content=ASK, **more):
     return list(at.converse_stream(**asked(content, more))["stream"])
 
 
+def invocation(content, more):
+    """A body of Anthropic's models, as `invoke_model` takes it."""
+    messages = [{"role": "user", "content": content}]
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 512, "messages": messages}
+    return {"modelId": "anthropic.mock-large", "body": json.dumps({**body, **more})}
+
+
+def invoke(at, content=ASK, **more):
+    return json.loads(at.invoke_model(**invocation(content, more))["body"].read())
+
+
+def invoke_streamed(at, content=ASK, **more):
+    stream = at.invoke_model_with_response_stream(**invocation(content, more))["body"]
+    return [json.loads(event["chunk"]["bytes"]) for event in stream]
+
+
 def text(answer):
     return answer["output"]["message"]["content"][0]["text"]
 
@@ -64,6 +80,18 @@ deltas = [event["contentBlockDelta"] for event in events if "contentBlockDelta" 
 pieces = [at["delta"]["toolUse"]["input"] for at in deltas if at["contentBlockIndex"] == 1]
 assert json.loads("".join(pieces)) == used["input"], events
 print("ok tools, plain and streamed")
+
+plain = invoke(at)
+assert plain["content"][0]["text"] and plain["usage"]["output_tokens"] > 0, plain
+events = invoke_streamed(at)
+said = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
+assert "".join(said) == plain["content"][0]["text"], events
+metrics = events[-1]["amazon-bedrock-invocationMetrics"]
+assert metrics["outputTokenCount"] == plain["usage"]["output_tokens"], events[-1]
+offered = [{"name": "look", "input_schema": schema["json"]}]
+used = invoke(at, tools=offered, tool_choice={"type": "any"})["content"]
+assert next(block for block in used if block["type"] == "tool_use")["name"] == "look", used
+print("ok a model's own body, plain, streamed and with tools")
 
 big = ask(at, "A word that is repeated. " * 200_000)
 assert big["usage"]["inputTokens"] > 1_000_000, big["usage"]
@@ -91,7 +119,7 @@ refusal("too large", "ValidationException", lambda: ask(at, "far too much " * 1_
 broken = client("open", mock="reset")
 refusal("endpoint broken", "InternalServerException", lambda: ask(broken), 3)
 
-for how in (ask, streamed):
+for how in (ask, streamed, invoke, invoke_streamed):
     # Its own retries, two of them, take no notice of `retry-after`.
     slow = client("slow", f"sk-live-sdk-bedrock-{how.__name__}")
     refusal(f"throttled, {how.__name__}", "ThrottlingException", lambda: how(slow), 3)
@@ -103,6 +131,7 @@ for how in (ask, streamed):
 for fault in ("error-event", "truncate"):
     faulty = client("open", mock=fault)
     broken_off(fault, lambda: streamed(faulty))
+    broken_off(f"{fault}, of the model's own", lambda: invoke_streamed(faulty))
 
 
 def leave():

@@ -1,5 +1,8 @@
 """Drives the unmodified google-genai client through a running stillguard; see stand.py."""
 
+import json
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from google import genai
@@ -40,6 +43,32 @@ assert "".join(chunk.text or "" for chunk in chunks) == plain.text, chunks
 assert len(chunks) > 16 and chunks[-1].candidates[0].finish_reason == "STOP", chunks[-1]
 assert chunks[-1].usage_metadata.total_token_count == plain.usage_metadata.total_token_count
 print("ok stream")
+
+
+
+def array(tenant, key="sk-live-sdk-gemini", **headers):
+    """A stream without `alt=sse`, which no SDK asks for any more: one array, element by element."""
+    body = json.dumps({"contents": [{"role": "user", "parts": [{"text": ASK}]}]}).encode()
+    url = f"{base}/{tenant}/v1beta/models/mock-large:streamGenerateContent"
+    headers |= {"x-goog-api-key": key, "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+        return json.loads(answer.read())
+
+
+elements = array("open")
+parts = [element["candidates"][0]["content"]["parts"] for element in elements]
+assert "".join(part[0]["text"] for part in parts) == plain.text, elements
+used = elements[-1]["usageMetadata"]
+assert used["candidatesTokenCount"] == plain.usage_metadata.candidates_token_count, used
+print("ok a stream as an array")
+last = array("open", **{"x-mock": "error-event"})[-1]
+assert last["error"]["status"] == "UNAVAILABLE", last
+broken_off("truncate, as an array", lambda: array("open", **{"x-mock": "truncate"}))
+for tenant, status in (("drop", 403), ("challenge", 403), ("slow", 429)):
+    key = f"sk-live-sdk-gemini-array-{tenant}"
+    error = refused(f"{tenant}, as an array", urllib.error.HTTPError, lambda: array(tenant, key))
+    told = json.loads(error.read())["error"]
+    assert error.code == told["code"] == status, told
 
 look = types.FunctionDeclaration(
     name="look",

@@ -1,98 +1,29 @@
 """Drives the unmodified OpenAI client through a running stillguard; see stand.py."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import openai
 
-from stand import base, broken_off, leaves, recovers, refused
-
-ASK = "Name three rivers that cross a border."
+from chat import ASK, drive, parameters
+from stand import base, broken_off, refused
 
 
 def client(tenant, key="sk-live-sdk-openai", **settings):
     return openai.OpenAI(base_url=f"{base}/{tenant}/v1", api_key=key, **settings)
 
 
-def ask(at, content=ASK, **more):
-    messages = [{"role": "user", "content": content}]
-    return at.chat.completions.create(**{"model": "mock-large", "messages": messages, **more})
-
-
-def streamed(at, **more):
-    return list(ask(at, stream=True, stream_options={"include_usage": True}, **more))
-
-
+drive(client, "openai", throttled="rate_limit_exceeded", unverified="verification_required")
 at = client("open")
-plain = ask(at)
-assert plain.choices[0].message.content, plain
-assert plain.usage.completion_tokens > 0, plain
-print("ok plain")
-
-chunks = streamed(at)
-text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-assert text == plain.choices[0].message.content, (text, plain)
-assert any(c.usage for c in chunks), chunks[-1]
-print("ok stream")
-
-raw = at.chat.completions.with_raw_response.create(
-    model="mock-large", messages=[{"role": "user", "content": "hello"}]
-)
-assert raw.headers["x-stillguard-request-id"].startswith("sg_"), raw.headers
-print("ok decision id in a header")
 
 models = at.models.list()
 assert models.data, models
 print("ok a route that is not inspected")
 
-try:
-    ask(client("open", key="wrong-key"))
-except openai.AuthenticationError as error:
-    print("ok a wrong key is refused by the endpoint itself:", error.status_code)
-else:
-    raise AssertionError("a wrong key was accepted")
-
-parameters = {"type": "object", "properties": {"deep": {"type": "boolean"}}}
-look = {"type": "function", "function": {"name": "look", "parameters": parameters}}
-call = ask(at, tools=[look], tool_choice="required").choices[0].message.tool_calls[0].function
-assert call.name == "look" and isinstance(json.loads(call.arguments)["deep"], bool), call
-print("ok tools")
-
-big = ask(at, "A word that is repeated. " * 200_000)
-assert big.usage.prompt_tokens > 1_000_000, big.usage
-print("ok a body of 5 MB")
-
-refused("malformed", openai.BadRequestError, lambda: ask(at, messages="no list"))
-refused("too large", openai.APIStatusError, lambda: ask(at, "far too much " * 1_000_000))
-# A server's error is retried, as the client does with every endpoint.
-broken = {"x-mock": "reset"}
-refused("endpoint broken", openai.InternalServerError, lambda: ask(at, extra_headers=broken), 3)
-
-for how in (ask, streamed):
-    slow = client("slow", f"sk-live-sdk-openai-{how.__name__}", max_retries=0)
-    error = refused(f"throttled, {how.__name__}", openai.RateLimitError, lambda: how(slow))
-    assert 1 <= int(error.response.headers["retry-after"]) <= 30, error.response.headers
-    assert error.code == "rate_limit_exceeded", error.body
-
-    for tenant in ("drop", "challenge"):
-        kept = client(tenant)
-        error = refused(f"{tenant}, {how.__name__}", openai.PermissionDeniedError, lambda: how(kept))
-        assert error.response.headers["x-should-retry"] == "false", error.response.headers
-        if tenant == "challenge":
-            assert f"{base}/.stillguard/c/" in str(error), error
-            assert error.code == "verification_required", error.body
-
-for fault in ("error-event", "truncate"):
-    broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
-
-
-
-def leave():
-    with ask(at, stream=True, extra_headers={"x-mock": "slow=100"}) as stream:
-        next(iter(stream))
-
-
-leaves(leave)
+# Tokens as they are used up are told from requests.
+few = client("tokens", "sk-live-sdk-openai-tokens", max_retries=0)
+ask_few = lambda: few.chat.completions.create(model="m", messages=[{"role": "user", "content": ASK}])
+error = refused("out of tokens", openai.RateLimitError, ask_few)
+assert (error.type, error.code) == ("tokens", "rate_limit_exceeded"), error.body
 
 
 def respond(at, content=ASK, **more):
@@ -134,11 +65,3 @@ for how in (respond, respond_streamed, embed):
         kept = client(tenant)
         error = refused(f"{tenant}, {how.__name__}", openai.PermissionDeniedError, lambda: how(kept))
         assert ("/.stillguard/c/" in str(error)) == (tenant == "challenge"), error
-
-hurried = client("pace", "sk-live-sdk-openai-pace")
-recovers(lambda: ask(hurried))
-
-with ThreadPoolExecutor(50) as pool:
-    said = lambda n: ask(at, f"{ASK} Number {n}.").choices[0].message.content
-    assert len(set(pool.map(said, range(50)))) == 50
-print("ok 50 at once")

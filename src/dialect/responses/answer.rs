@@ -125,7 +125,8 @@ impl<'a> Event<'a> {
         }
         found.issue(&mut delta);
         delta.error |= !self.error.is_null() || kind == "error" || name == Some("error");
-        delta.last = matches!(kind, "response.completed" | "response.incomplete");
+        // Over a websocket every response ends in `response.done`, however it ended.
+        delta.last = matches!(kind, "response.completed" | "response.incomplete" | "response.done");
         delta
     }
 }

@@ -7,7 +7,8 @@ use http::response::Parts;
 use super::super::coding::{Coding, Decoder, Undecodable};
 use super::super::refusal::Refusal;
 use super::super::settings::Settings;
-use crate::dialect::{Dialect, Frames, Framing};
+use super::spoken::Spoken;
+use crate::dialect::{Dialect, Frames, Framing, Usage};
 use crate::signal::{Answer, Completion};
 
 /// How an answer is read.
@@ -25,6 +26,8 @@ enum Form {
     Nothing,
     /// Event by event. Holds no more than one unfinished event.
     Events(Events),
+    /// Message by message, over a websocket.
+    Spoken(Box<Spoken>),
     /// At its end, from a copy of at most `most` bytes.
     Whole { dialect: &'static dyn Dialect, copy: BytesMut, answer: Answer, most: usize },
 }
@@ -78,6 +81,19 @@ impl Reading {
         Ok(Self { decoder, form })
     }
 
+    /// Reads what a model says over a websocket, response by response.
+    pub(super) fn socket(answer: Answer) -> Self {
+        Self { decoder: None, form: Form::Spoken(Box::new(Spoken::new(answer))) }
+    }
+
+    /// Takes what went over a websocket. The tokens of the responses it has ended, if any; and whether
+    /// these are the first.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> Option<(Usage, bool)> {
+        let Form::Spoken(spoken) = &mut self.form else { return None };
+        let first = spoken.responses == 0;
+        Some((spoken.take(bytes)?, first))
+    }
+
     /// Takes in the next chunk.
     pub(super) fn take(&mut self, chunk: &[u8]) -> Result<(), Unreadable> {
         match &mut self.decoder {
@@ -120,6 +136,7 @@ impl Reading {
                 }
                 Ok(events.answer.finish())
             }
+            Form::Spoken(spoken) => Ok(spoken.finish()),
             Form::Whole { .. } if !whole => Ok(Completion::default()),
             Form::Whole { dialect, copy, mut answer, .. } => {
                 let delta = dialect.read_answer(&copy).map_err(|_| Unreadable)?;
@@ -133,7 +150,7 @@ impl Reading {
 impl Form {
     fn take(&mut self, plain: &[u8]) -> Result<(), Unreadable> {
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Spoken(_) => {}
             Self::Events(events) => events.take(plain),
             Self::Whole { copy, most, .. } => {
                 if copy.len() + plain.len() > *most {

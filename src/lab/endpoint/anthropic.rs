@@ -12,43 +12,36 @@ pub(super) fn whole(plan: &Plan) -> Value {
     message(plan, content.collect(), json!(stop_reason(choice)), choice.tokens())
 }
 
-/// The events of a streamed answer, from `message_start` to `message_stop`.
+/// A streamed answer, from `message_start` to `message_stop`.
 pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
+    events(plan).iter().map(|(name, data)| event(name, data)).collect()
+}
+
+/// Its events, by name.
+pub(super) fn events(plan: &Plan) -> Vec<(&'static str, Value)> {
     let choice = &plan.choices[0];
-    let mut frames = Vec::with_capacity(choice.tokens() + 8);
+    let mut events = Vec::with_capacity(choice.tokens() + 8);
+    let mut push = |name: &'static str, mut data: Value| {
+        data["type"] = json!(name);
+        events.push((name, data));
+    };
     // One token is counted before the rest is known, as the API does.
     let start = message(plan, json!([]), Value::Null, 1);
-    frames.push(event("message_start", &json!({"type": "message_start", "message": start})));
+    push("message_start", json!({"message": start}));
     for (index, block) in blocks(plan, choice).into_iter().enumerate() {
-        frames.push(event(
-            "content_block_start",
-            &json!({"type": "content_block_start",
-            "index": index, "content_block": block.start}),
-        ));
+        push("content_block_start", json!({"index": index, "content_block": block.start}));
         if index == 0 {
-            frames.push(event("ping", &json!({"type": "ping"})));
+            push("ping", json!({}));
         }
         for delta in block.deltas {
-            frames.push(event(
-                "content_block_delta",
-                &json!({"type": "content_block_delta",
-                "index": index, "delta": delta}),
-            ));
+            push("content_block_delta", json!({"index": index, "delta": delta}));
         }
-        frames.push(event(
-            "content_block_stop",
-            &json!({"type": "content_block_stop",
-            "index": index}),
-        ));
+        push("content_block_stop", json!({"index": index}));
     }
-    frames.push(event(
-        "message_delta",
-        &json!({"type": "message_delta",
-        "delta": {"stop_reason": stop_reason(choice), "stop_sequence": null},
-        "usage": {"output_tokens": choice.tokens()}}),
-    ));
-    frames.push(event("message_stop", &json!({"type": "message_stop"})));
-    frames
+    let delta = json!({"stop_reason": stop_reason(choice), "stop_sequence": null});
+    push("message_delta", json!({"delta": delta, "usage": {"output_tokens": choice.tokens()}}));
+    push("message_stop", json!({}));
+    events
 }
 
 /// An error's body.

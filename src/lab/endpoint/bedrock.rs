@@ -97,7 +97,7 @@ pub(super) fn error_frame() -> Bytes {
     frame(&headers, data.to_string().as_bytes()).into()
 }
 
-fn event(kind: &str, data: &Value) -> Bytes {
+pub(super) fn event(kind: &str, data: &Value) -> Bytes {
     let headers =
         [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")];
     frame(&headers, data.to_string().as_bytes()).into()

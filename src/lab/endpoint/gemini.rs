@@ -1,4 +1,5 @@
-//! Gemini's `generateContent` and `streamGenerateContent?alt=sse`, as the API shapes them.
+//! Gemini's `generateContent` and `streamGenerateContent`, as the API shapes them: a stream is an
+//! array, or events where `alt=sse` asks for them.
 
 use bytes::Bytes;
 use http::Uri;
@@ -13,13 +14,17 @@ pub(super) fn speaks(path: &str) -> bool {
     path.ends_with(WHOLE) || path.ends_with(STREAM)
 }
 
-/// The request as messages. One that asks for a streamed array, not for events, names no model:
-/// arrays are not spoken here.
+/// Whether a stream is to be an array.
+pub(super) fn wants_array(uri: &Uri) -> bool {
+    let events = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    uri.path().ends_with(STREAM) && !events
+}
+
+/// The request as messages.
 pub(super) fn read(uri: &Uri, body: &Value) -> Value {
     let (path, stream) = (uri.path(), uri.path().ends_with(STREAM));
-    let events = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
     let last = path.rsplit('/').next().and_then(|last| last.split_once(':'));
-    let model = last.filter(|_| events || !stream).map(|(model, _)| model);
+    let model = last.map(|(model, _)| model);
     let config = &body["generationConfig"];
     let forced = body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY";
     json!({
@@ -40,15 +45,30 @@ pub(super) fn whole(plan: &Plan) -> Value {
     response(plan, candidates.collect(), plan.output())
 }
 
-/// The events of a streamed answer. Each counts the tokens up to it.
+/// The events of a streamed answer.
 pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
+    responses(plan).iter().map(event).collect()
+}
+
+/// The same as the elements of an array. Which one is the last is known only after it.
+pub(super) fn elements(plan: &Plan) -> Vec<Bytes> {
+    let responses = responses(plan);
+    let element = |(at, response): (usize, &Value)| {
+        let before = if at == 0 { "[" } else { ",\r\n" };
+        Bytes::from(format!("{before}{response}"))
+    };
+    responses.iter().enumerate().map(element).chain([Bytes::from_static(b"\n]")]).collect()
+}
+
+/// Each counts the tokens up to it.
+fn responses(plan: &Plan) -> Vec<Value> {
     let mut frames = Vec::with_capacity(plan.output() + 1);
     let mut said = 0;
     for (index, choice) in plan.choices.iter().enumerate() {
         for piece in &choice.text {
             said += 1;
             let candidate = candidate(index, json!([{"text": piece}]), None);
-            frames.push(event(&response(plan, json!([candidate]), said)));
+            frames.push(response(plan, json!([candidate]), said));
         }
         said += choice.tokens() - choice.text.len();
         let mut parts: Vec<Value> = calls(choice).collect();
@@ -56,7 +76,7 @@ pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
             parts.push(json!({"text": ""}));
         }
         let candidate = candidate(index, parts.into(), Some(finish(choice)));
-        frames.push(event(&response(plan, json!([candidate]), said)));
+        frames.push(response(plan, json!([candidate]), said));
     }
     frames
 }
@@ -79,6 +99,11 @@ pub(super) fn error(status: u16, message: &str) -> Value {
 /// The event that ends a stream with an error.
 pub(super) fn error_frame() -> Bytes {
     event(&error(503, "The answer broke off on our side."))
+}
+
+/// The element that ends an array with an error.
+pub(super) fn error_element() -> Bytes {
+    format!(",\r\n{}\n]", error(503, "The answer broke off on our side.")).into()
 }
 
 fn event(data: &Value) -> Bytes {

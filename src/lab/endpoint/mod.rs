@@ -1,17 +1,19 @@
 //! A mock inference endpoint of our own: speaks OpenAI chat completions and responses,
-//! Anthropic messages, Gemini and Bedrock's converse, whole and streamed, as the real APIs shape
-//! them, and breaks in every way a test asks for.
+//! Anthropic messages, Gemini, Bedrock's converse and invoke, and realtime events over a websocket,
+//! whole and streamed, as the real APIs shape them, and breaks in every way a test asks for.
 //!
 //! | route | answer |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `POST /v1/messages` | a completion made from a hash of the prompt |
 //! | `POST /v1/responses` | the same |
 //! | `POST /model/MODEL/converse`, `POST /model/MODEL/converse-stream` | the same |
+//! | `POST /model/MODEL/invoke`, `POST /model/MODEL/invoke-with-response-stream` | the same, of Anthropic's |
 //! | `POST /v1/embeddings` | unit vectors made from a hash of each text |
-//! | `POST` to `MODEL:generateContent`, `MODEL:streamGenerateContent?alt=sse` | the same |
+//! | `POST` to `MODEL:generateContent`, `MODEL:streamGenerateContent` with and without `?alt=sse` | the same |
 //! | `POST /v1/messages/count_tokens`, `GET /v1/models` | as the APIs answer |
 //! | anything below `/echo` | the request's body and content type |
-//! | `Connection: upgrade`, anywhere | 101, then every byte comes back |
+//! | `Connection: upgrade` to `/v1/realtime` | 101, then realtime events |
+//! | `Connection: upgrade`, anywhere else | 101, then every byte comes back |
 //!
 //! The header `x-mock` chooses a [`Fault`].
 
@@ -22,7 +24,9 @@ mod body;
 mod embeddings;
 mod faults;
 mod gemini;
+mod invoke;
 mod openai;
+mod realtime;
 mod responses;
 mod routes;
 mod style;

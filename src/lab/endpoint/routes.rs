@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, UPGRADE};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,7 @@ use super::answer::{Plan, input_tokens};
 use super::body::{Ending, Paced};
 use super::faults::{Fault, gzip};
 use super::style::Style;
-use super::{BrokenOff, Generating, Seen, State, embeddings, text};
+use super::{BrokenOff, Generating, Seen, State, embeddings, realtime, text};
 
 /// Largest request body read.
 const LARGEST: usize = 128 << 20;
@@ -32,7 +32,7 @@ pub(super) async fn answer(
 ) -> Result<Answer, BrokenOff> {
     let serial = state.seen.fetch_add(1, Ordering::AcqRel);
     if request.headers().contains_key(UPGRADE) {
-        return Ok(upgrade(request));
+        return Ok(switch(request, state, serial));
     }
     let mut generating = Generating::new(&state);
     let (head, body) = request.into_parts();
@@ -58,12 +58,12 @@ enum Routed {
 
 fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
     let path = seen.uri.path();
-    let style = Style::of(path, &seen.headers);
+    let style = Style::of(&seen.uri, &seen.headers);
     let refuse = |status, message: &str| Routed::Plain(refusal(style, status, message, serial));
     if path.starts_with("/echo") {
         return Routed::Plain(echo(seen));
     }
-    if !knows_key(seen, &state.settings.key_prefixes) {
+    if !knows_key(&seen.uri, &seen.headers, &state.settings.key_prefixes) {
         return refuse(401, "This key is not known here.");
     }
     if let Fault::Status(status) = fault {
@@ -161,6 +161,16 @@ fn frames(style: Style, plan: &Plan, fault: Fault) -> Vec<Bytes> {
     }
 }
 
+fn switch(request: Request<Incoming>, state: Arc<State>, serial: u64) -> Answer {
+    if !realtime::speaks(request.uri().path()) {
+        return upgrade(request);
+    }
+    if !knows_key(request.uri(), request.headers(), &state.settings.key_prefixes) {
+        return refusal(Style::Openai, 401, "This key is not known here.", serial);
+    }
+    realtime::answer(request, state, serial)
+}
+
 /// 101, then every byte comes back until the client closes.
 fn upgrade(mut request: Request<Incoming>) -> Answer {
     let protocol = request.headers().get(UPGRADE).cloned();
@@ -201,11 +211,11 @@ fn echo(seen: &Seen) -> Answer {
 }
 
 /// A key may be spelled as any of the clients spells it.
-fn knows_key(seen: &Seen, prefixes: &[String]) -> bool {
-    let text = |name: &HeaderName| seen.headers.get(name).and_then(|value| value.to_str().ok());
+fn knows_key(uri: &Uri, headers: &HeaderMap, prefixes: &[String]) -> bool {
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(&AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let named = ["x-api-key", "api-key", "x-goog-api-key"].map(HeaderName::from_static);
-    let query = || seen.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
+    let query = || uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
     let signed = || text(&AUTHORIZATION)?.split_once("Credential=").map(|(_, scope)| scope);
     let key = bearer.or_else(signed).or_else(|| named.iter().find_map(text)).or_else(query);
     key.is_some_and(|key| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str())))

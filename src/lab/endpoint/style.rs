@@ -5,7 +5,7 @@ use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 
 use super::answer::Plan;
-use super::{anthropic, bedrock, gemini, openai, responses};
+use super::{anthropic, bedrock, gemini, invoke, openai, responses};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Style {
@@ -13,16 +13,22 @@ pub(super) enum Style {
     Responses,
     Anthropic,
     Gemini,
+    /// Whose stream is an array.
+    GeminiArray,
     Bedrock,
+    Invoke,
 }
 
 impl Style {
     /// By the path first: headers only where several APIs share one.
-    pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
+    pub(super) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+        let path = uri.path();
         if gemini::speaks(path) {
-            Self::Gemini
+            if gemini::wants_array(uri) { Self::GeminiArray } else { Self::Gemini }
         } else if bedrock::speaks(path) {
             Self::Bedrock
+        } else if invoke::speaks(path) {
+            Self::Invoke
         } else if path.contains("/v1/messages") || headers.contains_key("anthropic-version") {
             Self::Anthropic
         } else if path.ends_with("/responses") {
@@ -37,7 +43,7 @@ impl Style {
         match self {
             Self::Openai => path.ends_with("/chat/completions"),
             Self::Anthropic => path.ends_with("/v1/messages"),
-            Self::Responses | Self::Gemini | Self::Bedrock => true,
+            _ => true,
         }
     }
 
@@ -46,8 +52,9 @@ impl Style {
         match self {
             Self::Openai | Self::Anthropic => body,
             Self::Responses => responses::read(&body),
-            Self::Gemini => gemini::read(uri, &body),
+            Self::Gemini | Self::GeminiArray => gemini::read(uri, &body),
             Self::Bedrock => bedrock::read(uri.path(), &body),
+            Self::Invoke => invoke::read(uri.path(), body),
         }
     }
 
@@ -55,8 +62,8 @@ impl Style {
         match self {
             Self::Openai => openai::whole(plan),
             Self::Responses => responses::whole(plan),
-            Self::Anthropic => anthropic::whole(plan),
-            Self::Gemini => gemini::whole(plan),
+            Self::Anthropic | Self::Invoke => anthropic::whole(plan),
+            Self::Gemini | Self::GeminiArray => gemini::whole(plan),
             Self::Bedrock => bedrock::whole(plan),
         }
     }
@@ -67,14 +74,17 @@ impl Style {
             Self::Responses => responses::frames(plan),
             Self::Anthropic => anthropic::frames(plan),
             Self::Gemini => gemini::frames(plan),
+            Self::GeminiArray => gemini::elements(plan),
             Self::Bedrock => bedrock::frames(plan),
+            Self::Invoke => invoke::frames(plan),
         }
     }
 
     /// The content type of a stream.
     pub(super) fn stream_type(self) -> &'static str {
         match self {
-            Self::Bedrock => "application/vnd.amazon.eventstream",
+            Self::Bedrock | Self::Invoke => "application/vnd.amazon.eventstream",
+            Self::GeminiArray => "application/json",
             _ => "text/event-stream",
         }
     }
@@ -83,8 +93,8 @@ impl Style {
         match self {
             Self::Openai | Self::Responses => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message, request_id),
-            Self::Gemini => gemini::error(status, message),
-            Self::Bedrock => bedrock::error(message),
+            Self::Gemini | Self::GeminiArray => gemini::error(status, message),
+            Self::Bedrock | Self::Invoke => bedrock::error(message),
         }
     }
 
@@ -94,7 +104,8 @@ impl Style {
             Self::Responses => responses::error_frame(),
             Self::Anthropic => anthropic::error_frame(),
             Self::Gemini => gemini::error_frame(),
-            Self::Bedrock => bedrock::error_frame(),
+            Self::GeminiArray => gemini::error_element(),
+            Self::Bedrock | Self::Invoke => bedrock::error_frame(),
         }
     }
 
@@ -103,14 +114,15 @@ impl Style {
         match self {
             Self::Openai | Self::Responses => Some("x-request-id"),
             Self::Anthropic => Some("request-id"),
-            Self::Gemini => None,
-            Self::Bedrock => Some("x-amzn-requestid"),
+            Self::Gemini | Self::GeminiArray => None,
+            Self::Bedrock | Self::Invoke => Some("x-amzn-requestid"),
         }
     }
 
     /// The header that names an error, where the body doesn't.
     pub(super) fn error_header(self, status: u16) -> Option<(&'static str, &'static str)> {
-        (self == Self::Bedrock).then(|| ("x-amzn-errortype", bedrock::error_type(status)))
+        let aws = matches!(self, Self::Bedrock | Self::Invoke);
+        aws.then(|| ("x-amzn-errortype", bedrock::error_type(status)))
     }
 
     pub(super) fn models(self) -> Value {

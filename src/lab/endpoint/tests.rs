@@ -93,10 +93,13 @@ async fn a_streamed_gemini_answer_says_what_the_whole_one_says() {
     let (_, _, whole) = post("/v1/models/large-1:generateContent", "", asked.clone()).await;
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     let stream = "/v1beta/models/large-1:streamGenerateContent";
-    assert_eq!(post(stream, "", asked.clone()).await.0, 400);
+    let (_, headers, array) = post(stream, "", asked.clone()).await;
+    assert_eq!(headers["content-type"], "application/json");
+    let array: Vec<Value> = serde_json::from_slice(&array).unwrap();
     let (_, headers, stream) = post(&format!("{stream}?alt=sse"), "", asked).await;
     assert_eq!(headers["content-type"], "text/event-stream");
     let events = parsed(&stream);
+    assert_eq!(array.len(), events.len());
     let part = |event: &Value| event["candidates"][0]["content"]["parts"][0]["text"].clone();
     let text: String =
         events.iter().filter_map(|event| part(event).as_str()?.to_owned().into()).collect();

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Caps;
-use super::frames::Frames;
+use crate::dialect::websocket::Frames;
 use crate::guard::Socket;
 
 /// A tunnel's counts. One task waits on it.
@@ -25,6 +25,8 @@ pub(super) struct Meter {
     passed: AtomicU64,
     /// From here on no frame begins.
     over: AtomicBool,
+    /// Because the account has no tokens left.
+    spent: AtomicBool,
     /// Whether what went to the client ended with a whole frame.
     between: AtomicBool,
     changed: Notify,
@@ -39,6 +41,7 @@ impl Meter {
             pulse: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            spent: AtomicBool::new(false),
             between: AtomicBool::new(true),
             changed: Notify::new(),
             socket,
@@ -64,6 +67,9 @@ impl Meter {
             if self.passed.load(Relaxed) >= self.caps.bytes {
                 return "The connection has carried as much as it may.";
             }
+            if self.spent.load(Relaxed) {
+                return "The tokens of this account are used up.";
+            }
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = &mut end => {
@@ -88,6 +94,15 @@ impl Meter {
     /// Bytes up to the cap; at least one before it has been reached.
     fn left(&self) -> u64 {
         self.caps.bytes.saturating_sub(self.passed.load(Relaxed)).max(1)
+    }
+
+    /// Counts what went to the client, and has the exchange read it.
+    fn sent(&self, bytes: &[u8]) {
+        if self.socket.as_ref().is_some_and(|socket| socket.sent(bytes)) {
+            self.spent.store(true, Relaxed);
+            self.over.store(true, Relaxed);
+        }
+        self.count(bytes.len());
     }
 
     fn count(&self, bytes: usize) {
@@ -157,10 +172,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
         self.frames.pass(&buf[..written]);
         self.meter.between.store(self.frames.between(), Relaxed);
-        if let Some(socket) = &self.meter.socket {
-            socket.sent(written);
-        }
-        self.meter.count(written);
+        self.meter.sent(&buf[..written]);
         Poll::Ready(Ok(written))
     }
 

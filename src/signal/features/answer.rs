@@ -73,6 +73,23 @@ impl Answer {
         Self { rates: Arc::clone(rates), ..self }
     }
 
+    /// Another answer to the same caller, of which nothing has passed yet.
+    pub fn anew(&self) -> Self {
+        let (keyring, thread) = (self.keyring.clone(), Chain::from_tag(Tag::default()));
+        Self {
+            completion: Completion::default(),
+            thread,
+            said: Said::new(&keyring),
+            emitted: Emitted::default(),
+            told: Emitted::default(),
+            plain: true,
+            model: self.model.clone(),
+            rates: Arc::clone(&self.rates),
+            readable: false,
+            keyring,
+        }
+    }
+
     /// Takes in one delta, in order.
     pub fn take(&mut self, delta: &Delta<'_>) {
         self.readable |= !delta.error;
