@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::chain::{Chain, Said, continued};
 use super::rates::{self, Passed, Rates};
 use super::tags;
-use super::tokens::{Estimate, SCRIPTS, script};
+use super::tokens::{Profile, SCRIPTS, script};
 use crate::dialect::{Api, Delta, Kind};
 use crate::identity::{Keyring, Tag};
 use crate::signal::exchange::{Completion, Model, Prompt, UsageSource};
@@ -30,7 +30,7 @@ pub struct Answer {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Emitted {
-    estimate: Estimate,
+    text: Profile,
     events: u32,
     /// Bytes by the script of their piece.
     scripts: [u32; SCRIPTS],
@@ -38,16 +38,19 @@ struct Emitted {
 
 impl Emitted {
     fn take(&mut self, piece: &str) {
-        self.estimate.take(piece);
+        self.text.take(piece);
         let bytes = &mut self.scripts[usize::from(script(piece))];
         *bytes = bytes.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
     }
 
-    fn since(self, earlier: Self) -> Passed {
-        let estimate = self.estimate.since(earlier.estimate).tokens();
+    fn since(&self, earlier: &Self) -> Passed {
         let most = self.scripts.iter().enumerate().max_by_key(|(_, bytes)| **bytes);
         let script = most.filter(|(_, bytes)| **bytes > 0).map_or(0, |(script, _)| script as u8);
-        Passed { estimate, events: self.events - earlier.events, script }
+        Passed {
+            parts: self.text.since(&earlier.text),
+            events: self.events - earlier.events,
+            script,
+        }
     }
 }
 
@@ -141,7 +144,7 @@ impl Answer {
     /// Output tokens that have passed: what was told, and what came after.
     pub fn counted(&self) -> u32 {
         let told = self.completion.usage.output.unwrap_or_default();
-        let after = self.rates.count(&self.model, self.emitted.since(self.told));
+        let after = self.rates.count(&self.model, &self.emitted.since(&self.told));
         // What is told before anything was said is a placeholder.
         if self.told.events == 0 { told.max(after) } else { told.saturating_add(after) }
     }
@@ -152,10 +155,7 @@ impl Answer {
         let hidden = usage.reasoning.unwrap_or_default() > 0;
         let tokens = usage.output.filter(|tokens| *tokens >= LEAST && finish.is_some());
         if let Some(tokens) = tokens.filter(|_| self.plain && !hidden) {
-            let all = self.emitted.since(Emitted::default());
-            // A whole answer is one event, whatever its length.
-            let events = if all.events > 1 { all.events } else { 0 };
-            self.rates.learn(&self.model, Passed { events, ..all }, tokens);
+            self.rates.learn(&self.model, self.emitted.since(&Emitted::default()), tokens);
         }
     }
 
