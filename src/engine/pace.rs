@@ -9,8 +9,8 @@ use crate::identity::TenantName;
 use crate::policy::{Every, Measure};
 use crate::time::Timestamp;
 
-/// Cells of the limits on one account or end user, or on many accounts together. The arithmetic on them is `governor`'s,
-/// in `guard::throttle`.
+/// Cells of the limits on one account or end user, or on many accounts together. The arithmetic on
+/// them is `governor`'s, in `guard::throttle`.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// Theoretical arrival times, nanoseconds on the guard's clock, in the order of

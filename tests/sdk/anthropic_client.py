@@ -80,6 +80,12 @@ for fault in ("error-event", "truncate"):
 
 
 
+# It is told in the stream, as an error: a clean end would be taken for the whole answer.
+spent = client("spent", "sk-live-sdk-anthropic-spent")
+ask(spent)
+broken_off("its account's limit", lambda: streamed(spent, extra_headers={"x-mock": "big=40000"}))
+
+
 def leave():
     with ask(at, stream=True, extra_headers={"x-mock": "slow=100"}) as stream:
         next(iter(stream))

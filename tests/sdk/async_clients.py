@@ -9,12 +9,14 @@ from stand import base, broken_off, counted, leaves, refused
 
 ASK = "Name three rivers that cross a border."
 SLOW = {"x-mock": "slow=100"}
+# However it is spelled, a key is one account; and only one stranger may pass a challenge for a while.
+KEY = "sk-live-sdk-async"
 
 
 class Openai:
     refused, throttled = openai.PermissionDeniedError, openai.RateLimitError
 
-    def __init__(self, tenant, key="sk-live-sdk-async-openai"):
+    def __init__(self, tenant, key=KEY):
         self.at = openai.AsyncOpenAI(base_url=f"{base}/{tenant}/v1", api_key=key, max_retries=0)
 
     def asked(self, content, **more):
@@ -33,7 +35,7 @@ class Openai:
 class Anthropic:
     refused, throttled = anthropic.PermissionDeniedError, anthropic.RateLimitError
 
-    def __init__(self, tenant, key="sk-live-sdk-async-anthropic"):
+    def __init__(self, tenant, key=KEY):
         self.at = anthropic.AsyncAnthropic(base_url=f"{base}/{tenant}", api_key=key, max_retries=0)
 
     def asked(self, content, **more):

@@ -134,6 +134,12 @@ for fault in ("error-event", "truncate"):
     broken_off(f"{fault}, of the model's own", lambda: invoke_streamed(faulty))
 
 
+# It is told in the stream, as an error: a clean end would be taken for the whole answer.
+spent = client("spent", "sk-live-sdk-bedrock-spent", mock="big=40000")
+ask(client("spent", "sk-live-sdk-bedrock-spent"))
+broken_off("its account's limit", lambda: streamed(spent))
+
+
 def leave():
     stream = client("open", mock="slow=100").converse_stream(**asked(ASK, {}))["stream"]
     next(iter(stream))

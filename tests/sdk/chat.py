@@ -80,6 +80,12 @@ def drive(client, name, throttled, unverified):
     for fault in ("error-event", "truncate"):
         broken_off(fault, lambda: streamed(at, extra_headers={"x-mock": fault}))
 
+    # It is told in the stream, as an error: a clean end would be taken for the whole answer.
+    spent = client("spent", f"sk-live-sdk-{name}-spent")
+    ask(spent)
+    long = {"x-mock": "big=40000"}
+    broken_off("its account's limit", lambda: streamed(spent, extra_headers=long))
+
     def leave():
         with ask(at, stream=True, extra_headers={"x-mock": "slow=100"}) as stream:
             next(iter(stream))

@@ -65,8 +65,7 @@ last = array("open", **{"x-mock": "error-event"})[-1]
 assert last["error"]["status"] == "UNAVAILABLE", last
 broken_off("truncate, as an array", lambda: array("open", **{"x-mock": "truncate"}))
 for tenant, status in (("drop", 403), ("challenge", 403), ("slow", 429)):
-    key = f"sk-live-sdk-gemini-array-{tenant}"
-    error = refused(f"{tenant}, as an array", urllib.error.HTTPError, lambda: array(tenant, key))
+    error = refused(f"{tenant}, as an array", urllib.error.HTTPError, lambda: array(tenant))
     told = json.loads(error.read())["error"]
     assert error.code == told["code"] == status, told
 

@@ -1,3 +1,5 @@
+mod table;
+
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -41,7 +43,7 @@ impl Dialect for Plain {
     }
 }
 
-const REASONS: [Reason; 19] = [
+pub(super) const REASONS: [Reason; 19] = [
     Reason::Throttled,
     Reason::Challenged,
     Reason::Dropped,

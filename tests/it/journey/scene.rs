@@ -307,6 +307,18 @@ pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Request<
     request.extension(peer).body(Script::text(body)).unwrap()
 }
 
+/// Asks for a websocket.
+pub(crate) fn upgrade(path: &str, key: &str) -> Request<Script> {
+    let key = format!("Bearer {key}");
+    let named =
+        [("authorization", key.as_str()), ("connection", "upgrade"), ("upgrade", "websocket")];
+    let mut request = post(path, &named, "");
+    *request.method_mut() = http::Method::GET;
+    request.headers_mut().remove("content-type");
+    *request.body_mut() = Script::default();
+    request
+}
+
 /// The same with a body of any bytes, coded.
 pub(crate) fn post_coded(path: &str, coding: &str, body: Vec<u8>) -> Request<Script> {
     let headers = [("authorization", "Bearer k"), ("content-encoding", coding)];

@@ -9,10 +9,12 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use stillguard::engine;
-use stillguard::guard::UpstreamError;
+use stillguard::guard::{Socket, UpstreamError};
 use stillguard::policy::{Action, Group, Limits, Pace, Quotas, TenantSettings, TokenPace};
 
-use super::scene::{Answered, CHAT, Plan, Scene, Step, account, answer, chat, chunk, post, stream};
+use super::scene::{
+    Answered, CHAT, Plan, Scene, Script, Step, account, answer, chat, chunk, post, stream, upgrade,
+};
 
 /// Accounts the endpoint knows, of which the first two are a group, and one it has never taken.
 const KEYS: [&str; 4] = ["a", "b", "c", "stranger"];
@@ -37,7 +39,7 @@ fn limits(scale: u32) -> Limits {
         per_hour: Quotas::default(),
         per_day: Quotas { requests: most(150), tokens: most(60_000), ..Quotas::default() },
         per_month: Quotas { input_tokens: most(9_000), ..Quotas::default() },
-        cut_streams: false,
+        cut_streams: true,
     }
 }
 
@@ -70,9 +72,13 @@ enum Fate {
     Greedy,
     /// The stream goes on while others come and go.
     Held,
+    /// It goes on beyond what was reserved for it, so that it takes more, and then the caller leaves.
+    Long,
+    /// A websocket over which the model answers once.
+    Socket,
 }
 
-const FATES: [Fate; 11] = [
+const FATES: [Fate; 13] = [
     Fate::Served,
     Fate::Cut,
     Fate::Left,
@@ -84,7 +90,14 @@ const FATES: [Fate; 11] = [
     Fate::Dropped,
     Fate::Greedy,
     Fate::Held,
+    Fate::Long,
+    Fate::Socket,
 ];
+
+/// What is said over a socket, and what it has used.
+const DONE: &[u8] =
+    br#"{"type":"response.done","response":{"usage":{"input_tokens":5,"output_tokens":2}}}"#;
+const OVER_SOCKET: Spent = [1, 5, 2];
 
 fn said() -> Step {
     chunk("data: {\"choices\":[{\"delta\":{\"content\":\"1234\"}}]}\n\n")
@@ -102,6 +115,15 @@ fn plan(fate: Fate) -> Option<Plan> {
         Fate::Cut => Plan::Answer(stream([said(), Step::Fail])),
         Fate::Left | Fate::LeftUnread | Fate::Held => Plan::Answer(stream([said(), Step::Hang])),
         Fate::LeftEarly => Plan::Hang,
+        Fate::Long => {
+            let words = "some words and ".repeat(500);
+            let event =
+                format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{words}\"}}}}]}}\n\n");
+            Plan::Answer(stream([chunk(&event), Step::Hang]))
+        }
+        Fate::Socket => {
+            Plan::Answer(http::Response::builder().status(101).body(Script::default()).unwrap())
+        }
         Fate::Unreachable => Plan::Fail(UpstreamError::Unreachable("refused".into())),
         Fate::Broken => refused(500),
         Fate::Busy => refused(429),
@@ -114,6 +136,8 @@ type Spent = [u64; 3];
 struct Play {
     scene: Scene,
     spent: [Spent; KEYS.len()],
+    /// Of it, what no end user was named for.
+    unnamed: [Spent; KEYS.len()],
     held: Vec<(usize, Answered)>,
 }
 
@@ -125,7 +149,8 @@ impl Play {
             scene.introduce(key).await;
             *spent = [1, REPORTED[0], REPORTED[1]];
         }
-        Self { scene, spent, held: Vec::new() }
+        let unnamed = [Spent::default(); KEYS.len()];
+        Self { scene, spent, unnamed, held: Vec::new() }
     }
 
     /// One exchange of `place`, to its end unless it is held.
@@ -144,6 +169,11 @@ impl Play {
         if matches!(fate, Fate::Greedy) {
             let body = CHAT.replacen('{', "{\"n\":9999,", 1);
             request = post("/v1/chat/completions", &named, &body);
+        } else if matches!(fate, Fate::Long) {
+            let body = body.replacen('{', "{\"stream\":true,", 1);
+            request = post("/v1/chat/completions", &named, &body);
+        } else if matches!(fate, Fate::Socket) {
+            request = upgrade("/v1/realtime", KEYS[place]);
         }
         scene.unplan();
         if let Some(plan) = plan(fate) {
@@ -168,6 +198,27 @@ impl Play {
         match fate {
             Fate::Held => self.held.push((place, answered)),
             Fate::Left => drop(answered.into_body().frame().await.unwrap().unwrap()),
+            Fate::Long => {
+                let mut body = answered.into_body();
+                body.frame().await.unwrap().unwrap();
+                drop(body);
+                let output = self.scene.last_end()["completion"]["usage"]["output"].as_u64();
+                let output = output.unwrap();
+                assert!(output > 1024, "{output} need no more than was reserved");
+                self.spent[place][1] += INPUT;
+                self.spent[place][2] += output;
+            }
+            Fate::Socket => {
+                let socket = self.scene.last_forwarded().0.extensions.remove::<Socket>().unwrap();
+                let head = [0x81, u8::try_from(DONE.len()).unwrap()];
+                assert!(DONE.len() < 126 && !socket.sent(&[&head[..], DONE].concat()));
+                // The request itself is counted above.
+                for spent in [&mut self.spent[place], &mut self.unnamed[place]] {
+                    spent[1] += OVER_SOCKET[1];
+                    spent[2] += OVER_SOCKET[2];
+                }
+                self.unnamed[place][0] += OVER_SOCKET[0];
+            }
             Fate::LeftUnread => drop(answered),
             _ => drop(answered.into_body().collect().await),
         }
@@ -182,25 +233,26 @@ impl Play {
     }
 
     fn check(&self) {
-        let whole: [&[usize]; 2] = [&[0, 1], &[0, 1, 2, 3]];
-        let shared = [Some("gold"), None].map(|group| self.scene.shared_pace(group));
-        for (pace, places) in shared.iter().zip(whole) {
-            self.check_pace(pace, places, true);
+        let sum = |places: &[usize]| {
+            std::array::from_fn(|i| places.iter().map(|place| self.spent[*place][i]).sum::<u64>())
+        };
+        for (group, places) in [(Some("gold"), &[0, 1][..]), (None, &[0, 1, 2, 3])] {
+            self.check_pace(&self.scene.shared_pace(group), sum(places));
         }
+        // Accounts were strangers at their first exchange, which only what is shared has counted.
+        let first = [1, REPORTED[0], REPORTED[1]];
         for (place, key) in KEYS[..3].iter().enumerate() {
-            self.check_pace(&self.scene.pace(key), &[place], false);
-            self.check_pace(&self.scene.end_user_pace(key, "one of many"), &[place], false);
+            let own: Spent = std::array::from_fn(|i| self.spent[place][i] - first[i]);
+            self.check_pace(&self.scene.pace(key), own);
+            let named = std::array::from_fn(|i| own[i] - self.unnamed[place][i]);
+            self.check_pace(&self.scene.end_user_pace(key, "one of many"), named);
         }
     }
 
-    /// No permit is out, and quotas have what `places` spent. Accounts were strangers at their first
-    /// exchange, which only `shared` paces have counted.
-    fn check_pace(&self, pace: &engine::Pace, places: &[usize], shared: bool) {
+    /// No permit is out, and rates and quotas have what was `spent`.
+    fn check_pace(&self, pace: &engine::Pace, [requests, input, output]: Spent) {
         assert_eq!(pace.in_flight.load(SeqCst), 0);
-        let first = if shared { [0; 3] } else { [1, REPORTED[0], REPORTED[1]] };
-        let sum =
-            |i: usize| places.iter().map(|place| self.spent[*place][i]).sum::<u64>() - first[i];
-        let spent = [sum(0), sum(1), sum(2), sum(1) + sum(2)];
+        let spent = [requests, input, output, input + output];
         let windows = pace.windows.lock().unwrap().as_deref().copied().unwrap_or_default();
         assert_eq!(windows.map(|window| window.used), [spent; 3], "this hour, day and month");
         let by_minute = spent.into_iter().zip([10_000_000, 1_000_000, 1_000_000, 1_000_000]);

@@ -3,30 +3,21 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use stillguard::guard::Socket;
 use stillguard::policy::{Action, Limits, Quotas, TenantSettings};
 
-use super::scene::{Plan, Scene, Script, post};
+use super::scene::{Plan, Scene, Script, upgrade};
 use super::wire::{Wire, Writes};
 
 fn one_at_once(tenant: &mut TenantSettings) {
     tenant.limits = Some(Limits { concurrency: NonZeroU32::new(1), ..Limits::default() });
 }
 
-fn upgrade(path: &str) -> Request<Script> {
-    let named =
-        [("authorization", "Bearer k"), ("connection", "upgrade"), ("upgrade", "websocket")];
-    let (mut head, _) = post(path, &named, "").into_parts();
-    head.method = http::Method::GET;
-    head.headers.remove("content-type");
-    Request::from_parts(head, Script::default())
-}
-
 /// Has the endpoint switch, and takes the socket it was given.
 async fn open(scene: &Scene, path: &str) -> Socket {
     scene.plan(Plan::Answer(Response::builder().status(101).body(Script::default()).unwrap()));
-    let (status, headers, body) = scene.ask(upgrade(path)).await;
+    let (status, headers, body) = scene.ask(upgrade(path, "k")).await;
     assert_eq!((status, &body[..]), (101, ""));
     assert!(headers.contains_key("x-stillguard-request-id"));
     scene.last_forwarded().0.extensions.remove::<Socket>().unwrap()
@@ -60,7 +51,7 @@ async fn a_switch_that_is_declined_ends_with_its_answer() {
     scene.introduce("k").await;
     let declined = Response::builder().status(403).body(Script::text("no")).unwrap();
     scene.plan(Plan::Answer(declined));
-    assert_eq!(scene.ask(upgrade("/v1/realtime")).await.0, 403);
+    assert_eq!(scene.ask(upgrade("/v1/realtime", "k")).await.0, 403);
     assert_eq!(scene.last_end()["status"], 403);
     assert_eq!(scene.in_flight("k"), 0);
 }
@@ -73,7 +64,7 @@ async fn a_switch_is_refused_in_the_words_of_its_api_before_it_is_forwarded() {
     let forwarded = scene.forwarded();
     for (judged, status) in [(Action::Allow, 429), (Action::Drop, 403)] {
         scene.judge(judged, 0.0);
-        let (said, _, body) = scene.ask(upgrade("/v1/realtime")).await;
+        let (said, _, body) = scene.ask(upgrade("/v1/realtime", "k")).await;
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(said, status);
         assert!(
@@ -98,7 +89,7 @@ async fn an_account_that_only_opens_sockets_is_known_once_one_has_carried_an_ans
         socket.sent(&vec![0; 1]);
         assert_eq!(scene.shared.engine.accounts(), 1, "while the socket is open");
         let second = open(&scene, path).await;
-        assert_eq!(scene.ask(upgrade(path)).await.0, 429, "limits hold");
+        assert_eq!(scene.ask(upgrade(path, "k")).await.0, 429, "limits hold");
         drop((socket, second));
         assert_eq!(scene.lines("accepted").len(), 1);
         assert_eq!(scene.lines("ask")[0]["ask"]["prompt"]["api"], "openai-realtime");
@@ -113,7 +104,7 @@ async fn a_socket_on_any_other_route_or_one_that_says_little_proves_nothing() {
         socket.sent(&vec![0; bytes]);
         drop(socket);
     }
-    assert_eq!(scene.ask(upgrade("/v1/realtime")).await.0, 200, "unswitched");
+    assert_eq!(scene.ask(upgrade("/v1/realtime", "k")).await.0, 200, "unswitched");
     assert_eq!(scene.shared.engine.accounts(), 0);
 }
 
@@ -212,7 +203,7 @@ async fn a_socket_whose_account_has_nothing_left_is_ended_where_streams_are_cut_
         assert_eq!(socket.sent(&done(1_500, 100)), cut);
         drop(socket);
         assert_eq!(scene.tokens_today("k"), 2_200);
-        let (status, _, body) = scene.ask(upgrade("/v1/realtime")).await;
+        let (status, _, body) = scene.ask(upgrade("/v1/realtime", "k")).await;
         assert!(status == 429 && body.contains("\"type\":\"tokens\""), "{body}");
     }
 }
@@ -223,7 +214,7 @@ async fn messages_are_asked_for_uncoded_and_coded_ones_cost_what_policy_says() {
         let scene =
             Scene::with(daily(10_000, false), |guard| guard.narrow_accept_encoding = narrowed);
         scene.introduce("k").await;
-        let mut request = upgrade("/v1/realtime");
+        let mut request = upgrade("/v1/realtime", "k");
         let coding = "permessage-deflate".parse().unwrap();
         request.headers_mut().insert("sec-websocket-extensions", coding);
         scene.plan(Plan::Answer(Response::builder().status(101).body(Script::default()).unwrap()));

@@ -75,6 +75,10 @@ for (const how of [ask, streamed]) {
 for (const fault of ["error-event", "truncate"]) {
   await brokenOff(fault, () => streamed(at, { headers: { "x-mock": fault } }));
 }
+// It is told in the stream, as an error: a clean end would be taken for the whole answer.
+const spent = client("spent", { apiKey: "sk-live-sdk-node-spent" });
+await ask(spent);
+await brokenOff("its account's limit", () => streamed(spent, { headers: { "x-mock": "big=40000" } }));
 await leaves(async () => {
   const stream = await ask(at, { stream: true }, { headers: { "x-mock": "slow=100" } });
   for await (const _ of stream) break;
