@@ -229,6 +229,40 @@ struct Ledger {
     tokens: AtomicU64,
 }
 
+/// Every scope has what its ledger says, and no permit is out. `of_user` and `second` are the rates a
+/// second of end users and of the tenant.
+fn check(
+    engine: &Engine,
+    paces: &[Arc<Pace>; 3],
+    (users, accounts, all): (&[Ledger; 6], &[Ledger; 3], &Ledger),
+    (of_user, second): (u32, u32),
+) {
+    let total = all.tokens.load(SeqCst);
+    for (pace, ledger) in paces.iter().zip(accounts) {
+        assert_eq!(used(pace)[3], ledger.tokens.load(SeqCst));
+        assert_eq!(pace.in_flight.load(SeqCst), 0);
+    }
+    for pace in [shared(engine, Some("gold")), shared(engine, None)] {
+        assert_eq!(used(&pace)[3], total);
+        assert_eq!(pace.in_flight.load(SeqCst), 0);
+    }
+    let owed =
+        |pace: &Pace, every, measure| pace.cell(every, measure).load(SeqCst).saturating_sub(NOW.0);
+    let a_second = |amount: u32| SECOND / u64::from(amount);
+    let tenant = shared(engine, None);
+    assert_eq!(owed(&tenant, Every::Minute, Measure::Tokens), total * 60 * SECOND);
+    assert_eq!(owed(&tenant, Every::Second, Measure::Tokens), total * a_second(second));
+    for (place, ledger) in users.iter().enumerate() {
+        let user = (AccountId([place as u8 / 2; 16]), Tag(place as u64 % 2));
+        let pace = engine.end_user_pace(user, NOW.1).unwrap();
+        let spent = ledger.tokens.load(SeqCst) * a_second(of_user);
+        assert_eq!(owed(&pace, Every::Second, Measure::Input), spent);
+        assert_eq!(pace.in_flight.load(SeqCst), 0);
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -280,25 +314,6 @@ proptest! {
                 });
             }
         });
-        let total = all.tokens.load(SeqCst);
-        for (pace, ledger) in paces.iter().zip(&accounts) {
-            prop_assert_eq!(used(pace)[3], ledger.tokens.load(SeqCst));
-            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
-        }
-        for pace in [shared(&engine, Some("gold")), shared(&engine, None)] {
-            prop_assert_eq!(used(&pace)[3], total);
-            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
-        }
-        let owed = |pace: &Pace, every, measure| pace.cell(every, measure).load(SeqCst).saturating_sub(NOW.0);
-        let tenant = shared(&engine, None);
-        prop_assert_eq!(owed(&tenant, Every::Minute, Measure::Tokens), total * 60_000_000_000);
-        prop_assert_eq!(owed(&tenant, Every::Second, Measure::Tokens), total * (1_000_000_000 / u64::from(second)));
-        for (place, ledger) in users.iter().enumerate() {
-            let user = (AccountId([place as u8 / 2; 16]), Tag(place as u64 % 2));
-            let pace = engine.end_user_pace(user, NOW.1).unwrap();
-            let spent = ledger.tokens.load(SeqCst) * (1_000_000_000 / u64::from(of_user));
-            prop_assert_eq!(owed(&pace, Every::Second, Measure::Input), spent);
-            prop_assert_eq!(pace.in_flight.load(SeqCst), 0);
-        }
+        check(&engine, &paces, (&users, &accounts, &all), (of_user, second));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use http::Request;
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use stillguard::engine;
@@ -130,6 +131,18 @@ fn plan(fate: Fate) -> Option<Plan> {
     })
 }
 
+/// Requests name one end user, but for the greedy, which come to nothing, and for sockets, which can't.
+fn asked(key: &str, fate: Fate) -> Request<Script> {
+    let body = match fate {
+        Fate::Socket => return upgrade("/v1/realtime", key),
+        Fate::Greedy => CHAT.replacen('{', "{\"n\":9999,", 1),
+        Fate::Long => CHAT.replacen('{', "{\"user\":\"one of many\",\"stream\":true,", 1),
+        _ => CHAT.replacen('{', "{\"user\":\"one of many\",", 1),
+    };
+    let key = format!("Bearer {key}");
+    post("/v1/chat/completions", &[("authorization", &key)], &body)
+}
+
 /// What exchanges have cost one key: requests, input, output.
 type Spent = [u64; 3];
 
@@ -161,20 +174,7 @@ impl Play {
         let fate = if place == 3 { stranger(fate) } else { fate };
         let action = if matches!(fate, Fate::Dropped) { Action::Drop } else { Action::Allow };
         scene.judge(action, 9.0);
-        let key = format!("Bearer {}", KEYS[place]);
-        let named = [("authorization", key.as_str())];
-        // Its one end user has had what it has had, but for its first exchange: it was a stranger's.
-        let body = CHAT.replacen('{', "{\"user\":\"one of many\",", 1);
-        let mut request = post("/v1/chat/completions", &named, &body);
-        if matches!(fate, Fate::Greedy) {
-            let body = CHAT.replacen('{', "{\"n\":9999,", 1);
-            request = post("/v1/chat/completions", &named, &body);
-        } else if matches!(fate, Fate::Long) {
-            let body = body.replacen('{', "{\"stream\":true,", 1);
-            request = post("/v1/chat/completions", &named, &body);
-        } else if matches!(fate, Fate::Socket) {
-            request = upgrade("/v1/realtime", KEYS[place]);
-        }
+        let request = asked(KEYS[place], fate);
         scene.unplan();
         if let Some(plan) = plan(fate) {
             scene.plan(plan);
@@ -199,29 +199,35 @@ impl Play {
             Fate::Held => self.held.push((place, answered)),
             Fate::Left => drop(answered.into_body().frame().await.unwrap().unwrap()),
             Fate::Long => {
-                let mut body = answered.into_body();
-                body.frame().await.unwrap().unwrap();
-                drop(body);
-                let output = self.scene.last_end()["completion"]["usage"]["output"].as_u64();
-                let output = output.unwrap();
-                assert!(output > 1024, "{output} need no more than was reserved");
-                self.spent[place][1] += INPUT;
-                self.spent[place][2] += output;
+                drop(answered.into_body().frame().await.unwrap().unwrap());
+                self.long(place);
             }
-            Fate::Socket => {
-                let socket = self.scene.last_forwarded().0.extensions.remove::<Socket>().unwrap();
-                let head = [0x81, u8::try_from(DONE.len()).unwrap()];
-                assert!(DONE.len() < 126 && !socket.sent(&[&head[..], DONE].concat()));
-                // The request itself is counted above.
-                for spent in [&mut self.spent[place], &mut self.unnamed[place]] {
-                    spent[1] += OVER_SOCKET[1];
-                    spent[2] += OVER_SOCKET[2];
-                }
-                self.unnamed[place][0] += OVER_SOCKET[0];
-            }
+            Fate::Socket => self.converse(place),
             Fate::LeftUnread => drop(answered),
             _ => drop(answered.into_body().collect().await),
         }
+    }
+
+    /// A long stream was left: it has cost what its end says.
+    fn long(&mut self, place: usize) {
+        let end = self.scene.last_end();
+        let output = end["completion"]["usage"]["output"].as_u64().unwrap();
+        assert!(output > 1024, "{output} need no more than was reserved");
+        self.spent[place][1] += INPUT;
+        self.spent[place][2] += output;
+    }
+
+    /// A response over the socket that was just opened, and its end.
+    fn converse(&mut self, place: usize) {
+        let socket = self.scene.last_forwarded().0.extensions.remove::<Socket>().unwrap();
+        let head = [0x81, u8::try_from(DONE.len()).unwrap()];
+        assert!(DONE.len() < 126 && !socket.sent(&[&head[..], DONE].concat()));
+        let [requests, input, output] = OVER_SOCKET;
+        // Its request was counted when it was made.
+        self.spent[place][1] += input;
+        self.spent[place][2] += output;
+        let unnamed = &mut self.unnamed[place];
+        *unnamed = [unnamed[0] + requests, unnamed[1] + input, unnamed[2] + output];
     }
 
     /// Every caller who still listens leaves.

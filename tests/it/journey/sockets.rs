@@ -33,7 +33,7 @@ async fn a_socket_keeps_its_permit_and_its_end_until_it_closes() {
     tokio::time::advance(Duration::from_secs(90)).await;
     assert_eq!(scene.lines("end").len(), ends, "it has not ended");
     socket.received(300);
-    socket.sent(&vec![0; 4000]);
+    socket.sent(&[0; 4000]);
     drop(socket);
     assert_eq!(scene.in_flight("k"), 0);
     let end = scene.last_end();
@@ -80,13 +80,13 @@ async fn an_account_that_only_opens_sockets_is_known_once_one_has_carried_an_ans
     for path in ["/v1/realtime?model=m-1", "/v1/responses"] {
         let scene = Scene::with(one_at_once, |_| {});
         let socket = open(&scene, path).await;
-        socket.sent(&vec![0; 4095]);
+        socket.sent(&[0; 4095]);
         assert_eq!(
             scene.shared.engine.accounts(),
             0,
             "an endpoint may switch before it sees a key"
         );
-        socket.sent(&vec![0; 1]);
+        socket.sent(&[0]);
         assert_eq!(scene.shared.engine.accounts(), 1, "while the socket is open");
         let second = open(&scene, path).await;
         assert_eq!(scene.ask(upgrade(path, "k")).await.0, 429, "limits hold");

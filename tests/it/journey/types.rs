@@ -15,7 +15,9 @@ enum May {
 use May::{Object, OnlyArray, Text};
 
 /// A route, a body it takes, and the fields that hold words there, by JSON pointer.
-fn routes() -> Vec<(&'static str, Value, Vec<(&'static str, May)>)> {
+type Route = (&'static str, Value, Vec<(&'static str, May)>);
+
+fn routes() -> Vec<Route> {
     let said = json!([{"role": "user", "content": "What is a stanza?"}]);
     let parts = json!([{"role": "user", "parts": [{"text": "What is a stanza?"}]}]);
     let blocks = json!([{"role": "user", "content": [{"text": "What is a stanza?"}]}]);
