@@ -107,7 +107,7 @@ impl Limiter {
 
     /// What callers are told of the limits, if anything.
     fn told(&self, now: Now) -> Option<Told> {
-        self.tellable(self.standings(now))
+        if self.announce == Announce::Nothing { None } else { self.tellable(self.standings(now)) }
     }
 
     fn tellable(&self, standings: Standings) -> Option<Told> {

@@ -344,7 +344,8 @@ async fn an_echo_gives_back_body_target_and_both_cookies() {
 async fn an_upgraded_connection_gives_every_byte_back() {
     let endpoint = Endpoint::start(Settings::default()).await.unwrap();
     let mut socket = TcpStream::connect(endpoint.addr).await.unwrap();
-    let head = b"GET /anywhere HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let head =
+        b"GET /anywhere HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     socket.write_all(head).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
