@@ -21,6 +21,7 @@ pub struct Identifier {
     /// Of requests that no rule matches; none when they are refused.
     default: Option<Tenant>,
     org_header: Option<HeaderName>,
+    end_user_header: Option<HeaderName>,
     attributes_header: Option<HeaderName>,
     anonymous: Anonymous,
     query_key: bool,
@@ -76,6 +77,7 @@ impl Identifier {
             tenants: of_rule.collect::<Result<_, _>>()?,
             default,
             org_header: named(&settings.org_header)?,
+            end_user_header: named(&settings.end_user_header)?,
             attributes_header: named(&settings.attributes_header)?,
             anonymous: settings.anonymous,
             query_key: settings.query_key,
@@ -110,6 +112,7 @@ impl Identifier {
             Some(_) | None => Ok(None),
         };
         let org = told_by_hop(&self.org_header)?;
+        let end_user = told_by_hop(&self.end_user_header)?.filter(|user| !user.is_empty());
         let told = told_by_hop(&self.attributes_header)?;
         // What can't be read is not known: an account must not be lost over it.
         let told = told.and_then(|told| serde_json::from_slice::<Told<'_>>(told).ok());
@@ -118,7 +121,7 @@ impl Identifier {
             tenant: name.clone(),
             account,
             org: org.map(|org| self.keyring.tag("org", org)),
-            end_user: None,
+            end_user: end_user.map(|user| self.keyring.tag("end-user", user)),
             egress: self.keyring.egress(address),
             client: client::family(&head.headers),
             attributes,
@@ -146,6 +149,7 @@ fn needs_trusted_hop(settings: &Settings) -> Result<(), Invalid> {
         Some(rule) => format!("the header of tenant `{}`", rule.name),
         None if by_header(&settings.account) => "the account's header".to_owned(),
         None if settings.org_header.is_some() => "org_header".to_owned(),
+        None if settings.end_user_header.is_some() => "end_user_header".to_owned(),
         None if settings.attributes_header.is_some() => "attributes_header".to_owned(),
         None => return Ok(()),
     };

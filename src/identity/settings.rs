@@ -28,6 +28,9 @@ pub struct Settings {
     /// A header naming the organisation an account belongs to; from a trusted hop only, which
     /// must drop it from clients' requests. Default: none.
     pub org_header: Option<String>,
+    /// A header of the trusted hops that names the end user a request is for. It goes before what the
+    /// body says of one.
+    pub end_user_header: Option<String>,
     /// A header that tells an account's provisioning attributes, as JSON with the members
     /// `created_at` (seconds), `plan`, `paid_invoices`, `payment_hash`, `pathway`, `verified`; from
     /// a trusted hop only, which removes it from what callers send.
@@ -51,6 +54,7 @@ impl Default for Settings {
             account: AccountSource::default(),
             query_key: true,
             org_header: None,
+            end_user_header: None,
             attributes_header: None,
             anonymous: Anonymous::default(),
             default_tenant: "default".to_owned(),

@@ -121,17 +121,19 @@ fn headers_name_account_and_organisation_only_from_a_trusted_hop() {
     let settings = Settings {
         account: AccountSource::Header(HeaderSource { name: "x-account-id".to_owned() }),
         org_header: Some("x-org".to_owned()),
+        end_user_header: Some("x-user".to_owned()),
         ..behind_hop()
     };
-    let headers = [KEY, ("x-account-id", "ann"), ("x-org", "acme")];
+    let headers = [KEY, ("x-account-id", "ann"), ("x-org", "acme"), ("x-user", "bo")];
     let trusted = ask(&settings, &headers, "10.0.0.1").unwrap();
     assert!(trusted.trusted_hop);
     assert_eq!(trusted.caller.org, Some(keyring().tag("org", b"acme")));
+    assert_eq!(trusted.caller.end_user, Some(keyring().tag("end-user", b"bo")));
     let named = new(&settings).account_id(&TenantName::from("default"), "ann");
     assert_eq!(trusted.caller.account, named);
 
     let spoofed = ask(&settings, &headers, "1.2.3.4").unwrap();
-    assert_eq!(spoofed.caller.org, None);
+    assert_eq!((spoofed.caller.org, spoofed.caller.end_user), (None, None));
     assert_eq!(spoofed.caller.account, account(&Settings::default(), &[KEY], "1.2.3.4"));
     // Without the header, the key.
     assert_eq!(account(&settings, &[KEY], "10.0.0.1"), spoofed.caller.account);
@@ -165,6 +167,8 @@ fn settings_that_cant_work_are_refused() {
     assert!(why(&headers).contains("`team` is never believed without trusted_hops"));
     let org = Settings { org_header: Some("x-org".to_owned()), ..Settings::default() };
     assert!(why(&org).contains("org_header is never believed"));
+    let user = Settings { end_user_header: Some("x-user".to_owned()), ..Settings::default() };
+    assert!(why(&user).contains("end_user_header is never believed"));
     let bad_name = Settings { org_header: Some("x org".to_owned()), ..behind_hop() };
     assert!(why(&bad_name).contains("not a header's name"));
     let closed = Settings { require_tenant: true, ..Settings::default() };
