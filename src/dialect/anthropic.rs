@@ -6,6 +6,7 @@ mod block;
 mod count_tokens;
 mod limits;
 mod refusal;
+pub(super) mod shape;
 pub(super) mod vertex;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub(super) use self::count_tokens::CountTokens;
 use super::found::{self, object, required};
 use super::given::{Each, Given, Take};
 use super::schema::Schema;
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Effort, Kind, Malformed, Params, Part, Request, Role, Tool};
 use super::{Standings, Worded, Wording, route, sse};
 use crate::time::Timestamp;
@@ -50,6 +52,10 @@ impl Dialect for Messages {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         Ok(object::<Event<'a>>(event.data.as_bytes())?.into_delta())
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::MESSAGES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

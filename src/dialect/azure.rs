@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Malformed, Request, Standings, Worded, Wording, route, sse};
 use crate::time::Timestamp;
 
@@ -47,6 +48,10 @@ impl<D: Dialect> Dialect for Azure<D> {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         self.0.read_event(event)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        self.0.shapes()
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

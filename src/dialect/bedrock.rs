@@ -4,6 +4,7 @@ mod answer;
 mod block;
 mod invoke;
 mod refusal;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use self::block::{Blocks, Turns};
 use super::found::object;
 use super::given::{Each, Given, Take};
 use super::schema::Schema;
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Framing, Malformed, Params, Request, Tool, Worded, Wording};
 use super::{route, sse};
 
@@ -90,6 +92,10 @@ impl Dialect for Converse {
         Ok(Delta { last: matches!(event.name, Some("messageStop" | "metadata")), ..delta })
     }
 
+    fn shapes(&self) -> &'static Shapes {
+        &shape::CONVERSE
+    }
+
     fn refuse(&self, wording: &Wording<'_>) -> Worded {
         refusal::refuse(wording)
     }
@@ -130,6 +136,10 @@ impl Dialect for Invoke {
             return Ok(Delta { error: true, ..Delta::default() });
         }
         invoke::chunk(event.data)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::INVOKE
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -12,8 +12,9 @@ use super::given::Given;
 use super::inputs::{Input, Inputs};
 use super::openai::answer::{self, Answer};
 use super::openai::format::{Format, StructuredOutputs, demanded};
-use super::openai::{limits, refusal};
+use super::openai::{limits, refusal, shape};
 use super::schema::Schema;
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Kind, Malformed, Params, Part, Request, Role};
 use super::{Standings, Worded, Wording, route, sse};
 use crate::time::Timestamp;
@@ -42,6 +43,10 @@ impl Dialect for Completions {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         answer::read_event(event)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::COMPLETIONS
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod content;
 mod refusal;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use self::config::{Config, Offered, Tools};
 use self::content::{Content, Contents};
 use super::found::{Found, object, required};
 use super::given::{Given, Many, Take, many};
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Framing, Malformed, Request, Role, Worded, Wording, route, sse};
 
 /// One family of methods: `{model}:{method}` ends the path of each.
@@ -93,6 +95,10 @@ impl Dialect for Gemini {
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         let delta = object::<Answer<'a>>(event.data.as_bytes())?.into_delta();
         Ok(Delta { last: delta.finish.is_some(), ..delta })
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        if self.api == Api::GeminiGenerate { &shape::GENERATE } else { &Shapes::NONE }
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

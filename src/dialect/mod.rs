@@ -7,10 +7,12 @@
 pub mod array;
 pub mod eventstream;
 pub mod json;
+pub mod shape;
 pub mod sse;
 pub mod websocket;
 mod anthropic;
 mod azure;
+mod base64;
 mod bedrock;
 mod completions;
 mod embeddings;
@@ -39,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use self::frames::{Frames, Framing};
 pub use self::request::{Effort, Kind, Params, Part, Request, Role, Tool};
 pub use self::response::{Delta, Finish, Usage};
+use self::shape::Shapes;
 pub use self::standing::{Standing, Standings};
 pub use self::wording::{Link, Reason, Scarce, Worded, Wording};
 use crate::time::Timestamp;
@@ -131,6 +134,11 @@ pub trait Dialect: Debug + Sync {
 
     /// Reads one event of a streamed answer, whatever its framing.
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed>;
+
+    /// Where its bodies hold what shaping is about.
+    fn shapes(&self) -> &'static Shapes {
+        &Shapes::NONE
+    }
 
     /// A refusal a client of this API parses, raises and shows.
     fn refuse(&self, wording: &Wording<'_>) -> Worded;

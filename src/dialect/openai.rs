@@ -5,6 +5,7 @@ pub(super) mod format;
 pub(super) mod limits;
 pub(super) mod message;
 pub(super) mod refusal;
+pub(super) mod shape;
 pub(super) mod tool;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use self::tool::Tools;
 use super::found::{self, object, required};
 use super::given::{Each, Given};
 use super::schema::Schema;
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Effort, Malformed, Params, Request, Standings, Worded, Wording};
 use super::{route, sse};
 use crate::time::Timestamp;
@@ -47,6 +49,10 @@ impl Dialect for Chat {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         answer::read_event(event)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::CHAT
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

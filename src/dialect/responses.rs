@@ -2,6 +2,7 @@
 
 mod answer;
 mod item;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use super::openai::message::Contents;
 use super::openai::tool::Tools;
 use super::openai::{limits, refusal};
 use super::schema::Schema;
+use super::shape::Shapes;
 use super::{Api, Delta, Dialect, Effort, Kind, Malformed, Params, Part, Request, Role};
 use super::{Standings, Worded, Wording, route, sse};
 use crate::time::Timestamp;
@@ -51,6 +53,10 @@ impl Dialect for Responses {
             return Ok(Delta { last: true, ..Delta::default() });
         }
         Ok(object::<Event<'a>>(event.data.as_bytes())?.into_delta(event.name))
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::RESPONSES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

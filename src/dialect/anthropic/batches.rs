@@ -8,9 +8,10 @@ use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Body, Messages, limits, refusal};
+use super::{Body, Messages, limits, refusal, shape};
 use crate::dialect::found::{object, required};
 use crate::dialect::given::{Each, Given, Take};
+use crate::dialect::shape::Shapes;
 use crate::dialect::{Api, Delta, Dialect, Malformed, Part, Request, Role, Worded, Wording};
 use crate::dialect::{Standings, route, sse};
 use crate::time::Timestamp;
@@ -39,6 +40,10 @@ impl Dialect for Batches {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         Messages.read_event(event)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        &shape::BATCHES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::{CountTokens, Messages, read_for};
+use crate::dialect::shape::Shapes;
 use crate::dialect::{Api, Delta, Dialect, Malformed, Request, Worded, Wording, route, sse};
 
 /// `Vertex(Messages)`, or `Vertex(CountTokens)`, which Vertex takes for a model of its own.
@@ -59,6 +60,10 @@ impl<D: Dialect> Dialect for Vertex<D> {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         self.0.read_event(event)
+    }
+
+    fn shapes(&self) -> &'static Shapes {
+        self.0.shapes()
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -10,7 +10,7 @@ use super::{Converse, answer};
 use crate::dialect::found::object;
 use crate::dialect::given::Given;
 use crate::dialect::openai::Chat;
-use crate::dialect::{Delta, Dialect, Malformed, Request, Usage, anthropic, sse};
+use crate::dialect::{Delta, Dialect, Malformed, Request, Usage, anthropic, base64, sse};
 
 /// What tells one model's body from another's: its path may name a profile alone.
 #[derive(Debug, Default, Deserialize)]
@@ -116,7 +116,7 @@ struct Metrics<'a> {
 
 pub(super) fn chunk(data: &str) -> Result<Delta<'static>, Malformed> {
     let coded = object::<Chunk<'_>>(data.as_bytes())?.bytes.text().unwrap_or_default();
-    let bytes = decoded(&coded).and_then(|bytes| String::from_utf8(bytes).ok());
+    let bytes = base64::decoded(&coded).and_then(|bytes| String::from_utf8(bytes).ok());
     let text = bytes.ok_or_else(|| Malformed("a chunk is not text in base64".to_owned()))?;
     let mut delta = event(&text)?.into_owned();
     if let Given::Object(metrics) = object::<Counted<'_>>(text.as_bytes())?.metrics {
@@ -137,45 +137,5 @@ impl Metrics<'_> {
             cached,
             reasoning: None,
         }
-    }
-}
-
-/// Bytes of standard base64, with or without padding.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=').as_bytes();
-    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    for group in digits.chunks(4) {
-        let bits = group.iter().try_fold(0, |bits, &digit| Some(bits << 6 | value(digit)?))?;
-        let whole: u32 = bits << (6 * (4 - group.len()));
-        let length = group.len() * 6 / 8;
-        out.extend_from_slice(whole.to_be_bytes().get(1..=length).filter(|_| length > 0)?);
-    }
-    Some(out)
-}
-
-fn value(digit: u8) -> Option<u32> {
-    Some(u32::from(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_decoded_with_and_without_padding() {
-        for (coded, plain) in
-            [("", ""), ("Zg==", "f"), ("Zm8", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")]
-        {
-            assert_eq!(decoded(coded).as_deref(), Some(plain.as_bytes()), "{coded}");
-        }
-        assert_eq!(decoded("Z"), None);
-        assert_eq!(decoded("Zm9*"), None);
     }
 }
