@@ -2,6 +2,7 @@
 
 use memchr::memchr2;
 
+use super::frames::Piece;
 use super::sse::Event;
 
 /// Splits a stream of chunks into the objects of one JSON array, whatever the chunk boundaries.
@@ -36,7 +37,16 @@ impl Splitter {
 
     /// Takes the next chunk and hands every element it completes to `visit`.
     pub fn push(&mut self, chunk: &[u8], mut visit: impl FnMut(Event<'_>)) {
-        // Where the current element begins in this chunk.
+        self.pieces(chunk, |piece| {
+            if let Piece::Event(element) = piece {
+                visit(Event { name: None, data: &String::from_utf8_lossy(element) });
+            }
+        });
+    }
+
+    /// Takes the next chunk and hands over what is complete of the stream so far, byte for byte.
+    pub fn pieces(&mut self, chunk: &[u8], mut visit: impl FnMut(Piece<'_>)) {
+        // Where the current element, or what lies before it, begins in this chunk.
         let mut start = 0;
         let mut at = 0;
         self.after = self.after.map(|after| after.saturating_add(chunk.len()));
@@ -51,6 +61,7 @@ impl Splitter {
                 b'[' if outside && !self.opened => self.opened = true,
                 b'{' | b'[' => {
                     if outside {
+                        visit(Piece::Between(&chunk[start..at]));
                         start = at;
                     }
                     self.depth = self.depth.saturating_add(1);
@@ -59,6 +70,7 @@ impl Splitter {
                     self.depth -= 1;
                     if self.depth == 0 {
                         self.complete(&chunk[start..=at], &mut visit);
+                        start = at + 1;
                         self.after = Some(chunk.len() - at - 1);
                     }
                 }
@@ -67,7 +79,9 @@ impl Splitter {
             at += 1;
         }
         if self.depth > 0 {
-            self.hold(&chunk[start..]);
+            self.hold(&chunk[start..], &mut visit);
+        } else {
+            visit(Piece::Between(&chunk[start..]));
         }
     }
 
@@ -94,14 +108,16 @@ impl Splitter {
         at + 1
     }
 
-    fn complete(&mut self, last: &[u8], visit: &mut impl FnMut(Event<'_>)) {
+    fn complete(&mut self, last: &[u8], visit: &mut impl FnMut(Piece<'_>)) {
         if self.skipping || self.held.len() + last.len() > Self::MAX_ELEMENT {
             self.overflowed = true;
+            visit(Piece::Between(&self.held));
+            visit(Piece::Between(last));
         } else if self.held.is_empty() {
-            show(last, visit);
+            visit(Piece::Event(last));
         } else {
             self.held.extend_from_slice(last);
-            show(&self.held, visit);
+            visit(Piece::Event(&self.held));
         }
         self.skipping = false;
         self.held.clear();
@@ -109,19 +125,16 @@ impl Splitter {
         self.held.shrink_to(Self::KEPT);
     }
 
-    fn hold(&mut self, part: &[u8]) {
+    fn hold(&mut self, part: &[u8], visit: &mut impl FnMut(Piece<'_>)) {
         if self.skipping || self.held.len() + part.len() > Self::MAX_ELEMENT {
             self.skipping = true;
             self.overflowed = true;
-            self.held = Vec::new();
+            visit(Piece::Between(&std::mem::take(&mut self.held)));
+            visit(Piece::Between(part));
         } else {
             self.held.extend_from_slice(part);
         }
     }
-}
-
-fn show(element: &[u8], visit: &mut impl FnMut(Event<'_>)) {
-    visit(Event { name: None, data: &String::from_utf8_lossy(element) });
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A frame is its length, the length of its headers, a CRC-32 of both, the headers, the payload and
 //! a CRC-32 of all before it; integers are big-endian.
 
+use super::frames::Piece;
 use super::sse::Event;
 
 /// Lengths and their checksum.
@@ -34,11 +35,26 @@ impl Splitter {
 
     /// Takes the next chunk and hands every frame it completes to `visit`.
     pub fn push(&mut self, chunk: &[u8], mut visit: impl FnMut(Event<'_>)) {
+        let mut damaged = false;
+        self.pieces(chunk, |piece| {
+            if let Piece::Event(frame) = piece {
+                damaged |= read(frame, &mut visit).is_none();
+            }
+        });
+        self.overflowed |= damaged;
+    }
+
+    /// Takes the next chunk and hands over what is complete of the stream so far, byte for byte.
+    pub fn pieces(&mut self, chunk: &[u8], mut visit: impl FnMut(Piece<'_>)) {
         let mut rest = chunk;
-        while !rest.is_empty() && !self.lost {
-            rest = if self.skip > 0 {
+        while !rest.is_empty() {
+            rest = if self.lost {
+                visit(Piece::Between(rest));
+                b""
+            } else if self.skip > 0 {
                 let (skipped, after) = rest.split_at(self.skip.min(rest.len()));
                 self.skip -= skipped.len();
+                visit(Piece::Between(skipped));
                 after
             } else if self.held.is_empty() && rest.len() >= PRELUDE {
                 self.take_in_place(rest, &mut visit)
@@ -58,8 +74,8 @@ impl Splitter {
         (self.skip == 0 && !self.lost).then_some(self.held.len())
     }
 
-    fn take_in_place<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Event<'_>)) -> &'c [u8] {
-        let Some(length) = self.length(rest) else { return b"" };
+    fn take_in_place<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Piece<'_>)) -> &'c [u8] {
+        let Some(length) = self.length(rest) else { return rest };
         if length > Self::MAX_FRAME {
             self.skip = length;
             return rest;
@@ -68,11 +84,11 @@ impl Splitter {
             self.held.extend_from_slice(rest);
             return b"";
         };
-        self.overflowed |= read(frame, visit).is_none();
+        visit(Piece::Event(frame));
         after
     }
 
-    fn take_held<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Event<'_>)) -> &'c [u8] {
+    fn take_held<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Piece<'_>)) -> &'c [u8] {
         let begun = self.held.len();
         let wanted = match lengths(&self.held) {
             Some(lengths) => lengths.whole,
@@ -84,10 +100,10 @@ impl Splitter {
             return after;
         }
         if begun < PRELUDE {
-            self.check_held();
+            self.check_held(visit);
             return after;
         }
-        self.overflowed |= read(&self.held, visit).is_none();
+        visit(Piece::Event(&self.held));
         self.held.clear();
         // One long frame must not weigh on the rest of a stream that may last for hours.
         self.held.shrink_to(Self::KEPT);
@@ -95,13 +111,17 @@ impl Splitter {
     }
 
     /// Judges the held prelude. A frame that is too long is let go.
-    fn check_held(&mut self) {
+    fn check_held(&mut self, visit: &mut impl FnMut(Piece<'_>)) {
         let held = std::mem::take(&mut self.held);
         match self.length(&held) {
-            Some(length) if length > Self::MAX_FRAME => self.skip = length - held.len(),
-            Some(_) => self.held = held,
+            Some(length) if length <= Self::MAX_FRAME => {
+                self.held = held;
+                return;
+            }
+            Some(length) => self.skip = length - held.len(),
             None => {}
         }
+        visit(Piece::Between(&held));
     }
 
     /// Length of the frame that begins with `start`, which holds its prelude.
@@ -138,15 +158,30 @@ fn number(bytes: &[u8]) -> Option<u32> {
 
 /// Shows a whole frame whose prelude is sound; none if it is damaged.
 fn read(frame: &[u8], visit: &mut impl FnMut(Event<'_>)) -> Option<()> {
-    let (rest, trailer) = frame.split_at_checked(frame.len().checked_sub(TRAILER)?)?;
-    if crc32(rest) != number(trailer)? {
-        return None;
-    }
-    let (headers, payload) = rest.get(PRELUDE..)?.split_at_checked(lengths(frame)?.headers)?;
+    let (headers, payload) = opened(frame)?;
     let headers = Headers::read(headers)?;
     let name = headers.event.or(headers.exception).or_else(|| headers.is_error.then_some("error"));
     visit(Event { name, data: &String::from_utf8_lossy(payload) });
     Some(())
+}
+
+/// A sound frame's headers, as they are written, and its payload; none if it is damaged.
+fn opened(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (rest, trailer) = frame.split_at_checked(frame.len().checked_sub(TRAILER)?)?;
+    if crc32(rest) != number(trailer)? {
+        return None;
+    }
+    rest.get(PRELUDE..)?.split_at_checked(lengths(frame)?.headers)
+}
+
+/// The frame with another payload in place of the one that `change` is shown; none if it is damaged
+/// or `change` has no other.
+pub(super) fn with_payload(
+    frame: &[u8],
+    change: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let (headers, payload) = opened(frame)?;
+    Some(sealed(headers, &change(payload)?))
 }
 
 #[derive(Default)]
@@ -210,13 +245,18 @@ pub fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         lines.extend_from_slice(&length.to_be_bytes());
         lines.extend_from_slice(&value[..length.into()]);
     }
-    let whole = PRELUDE + lines.len() + payload.len() + TRAILER;
+    sealed(&lines, payload)
+}
+
+/// A frame with headers as they are written.
+fn sealed(headers: &[u8], payload: &[u8]) -> Vec<u8> {
+    let whole = PRELUDE + headers.len() + payload.len() + TRAILER;
     let mut out = Vec::with_capacity(whole);
-    for length in [whole, lines.len()] {
+    for length in [whole, headers.len()] {
         out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
     }
     out.extend_from_slice(&crc32(&out).to_be_bytes());
-    out.extend_from_slice(&lines);
+    out.extend_from_slice(headers);
     out.extend_from_slice(payload);
     out.extend_from_slice(&crc32(&out).to_be_bytes());
     out

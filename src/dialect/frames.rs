@@ -15,6 +15,15 @@ pub enum Framing {
     JsonArray,
 }
 
+/// A stretch of a streamed answer. All stretches, in their order, are the answer, byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Piece<'a> {
+    /// One event as its framing writes it. Empty at the end of a stream that ends well.
+    Event(&'a [u8]),
+    /// What lies between events, or can't be read as one: too long, or damaged. May be empty.
+    Between(&'a [u8]),
+}
+
 /// Splits a streamed answer, whatever its framing, into [`Event`]s for `Dialect::read_event`.
 ///
 /// Holds no more than one unfinished event, at most 1 MiB of it.
@@ -56,6 +65,23 @@ impl Frames {
             Self::Sse(splitter) => splitter.push(chunk, visit),
             Self::EventStream(splitter) => splitter.push(chunk, visit),
             Self::JsonArray(splitter) => splitter.push(chunk, visit),
+        }
+    }
+
+    /// Takes the next chunk and hands over what is complete of the answer so far, byte for byte.
+    pub fn pieces(&mut self, chunk: &[u8], visit: impl FnMut(Piece<'_>)) {
+        match self {
+            Self::Sse(splitter) => splitter.pieces(chunk, visit),
+            Self::EventStream(splitter) => splitter.pieces(chunk, visit),
+            Self::JsonArray(splitter) => splitter.pieces(chunk, visit),
+        }
+    }
+
+    /// Hands over what the end of the stream has cut off, where it can still be read. Half a frame
+    /// and half an element are nothing to anybody.
+    pub fn last_piece(&mut self, visit: impl FnMut(Piece<'_>)) {
+        if let Self::Sse(splitter) = self {
+            splitter.last_piece(visit);
         }
     }
 

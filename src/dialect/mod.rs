@@ -38,7 +38,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-pub use self::frames::{Frames, Framing};
+pub use self::frames::{Frames, Framing, Piece};
 pub use self::request::{Effort, Kind, Params, Part, Request, Role, Tool};
 pub use self::response::{Delta, Finish, Usage};
 use self::shape::Shapes;

@@ -6,12 +6,14 @@
 
 mod deed;
 mod edit;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use serde_json::value::RawValue;
 
 pub use self::deed::{Deed, Deeds};
+pub use self::stream::Stream;
 use self::edit::Editor;
 use super::Malformed;
 

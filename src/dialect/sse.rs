@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use super::frames::Piece;
+
 /// One event: its `event:` name if it has one, and its `data:` lines joined by newlines.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event<'a> {
@@ -41,22 +43,39 @@ impl Splitter {
 
     /// Takes the next chunk and hands every event it completes to `visit`.
     pub fn push(&mut self, chunk: &[u8], mut visit: impl FnMut(Event<'_>)) {
+        self.pieces(chunk, |piece| show(piece, &mut visit));
+    }
+
+    /// Hands over an event that the end of the stream cut off before its blank line. The standard
+    /// drops it; servers that forget the blank line after their last event are common.
+    pub fn finish(&mut self, mut visit: impl FnMut(Event<'_>)) {
+        self.last_piece(|piece| show(piece, &mut visit));
+    }
+
+    /// Takes the next chunk and hands over what is complete of the stream so far, byte for byte.
+    pub fn pieces(&mut self, chunk: &[u8], mut visit: impl FnMut(Piece<'_>)) {
         let mut rest = chunk;
         if self.after_cr && !rest.is_empty() {
-            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
             self.after_cr = false;
+            if let Some(after) = rest.strip_prefix(b"\n") {
+                rest = after;
+                if self.held.is_empty() {
+                    visit(Piece::Between(b"\n"));
+                } else {
+                    self.hold(b"\n", &mut visit);
+                }
+            }
         }
         while let Some(end) = self.end_of_event(rest) {
             let (last, after) = rest.split_at(end);
             self.complete(last, &mut visit);
             rest = after;
         }
-        self.hold(rest);
+        self.hold(rest, &mut visit);
     }
 
-    /// Hands over an event that the end of the stream cut off before its blank line. The standard
-    /// drops it; servers that forget the blank line after their last event are common.
-    pub fn finish(&mut self, mut visit: impl FnMut(Event<'_>)) {
+    /// Hands over what the end of the stream has cut off.
+    pub fn last_piece(&mut self, mut visit: impl FnMut(Piece<'_>)) {
         self.complete(b"", &mut visit);
         self.in_line = false;
     }
@@ -91,14 +110,16 @@ impl Splitter {
         }
     }
 
-    fn complete(&mut self, last: &[u8], visit: &mut impl FnMut(Event<'_>)) {
+    fn complete(&mut self, last: &[u8], visit: &mut impl FnMut(Piece<'_>)) {
         if self.skipping || self.held.len() + last.len() > Self::MAX_EVENT {
             self.overflowed = true;
+            visit(Piece::Between(&self.held));
+            visit(Piece::Between(last));
         } else if self.held.is_empty() {
-            read(last, self.begun, visit);
+            whole(last, self.begun, visit);
         } else {
             self.held.extend_from_slice(last);
-            read(&self.held, self.begun, visit);
+            whole(&self.held, self.begun, visit);
         }
         self.begun = true;
         self.skipping = false;
@@ -107,21 +128,32 @@ impl Splitter {
         self.held.shrink_to(Self::KEPT);
     }
 
-    fn hold(&mut self, part: &[u8]) {
+    fn hold(&mut self, part: &[u8], visit: &mut impl FnMut(Piece<'_>)) {
         if self.skipping || self.held.len() + part.len() > Self::MAX_EVENT {
             self.skipping = true;
             self.overflowed = true;
-            self.held = Vec::new();
+            visit(Piece::Between(&std::mem::take(&mut self.held)));
+            visit(Piece::Between(part));
         } else {
             self.held.extend_from_slice(part);
         }
     }
 }
 
+/// Hands over the lines of one event, without the mark that a stream may begin with.
+fn whole(lines: &[u8], begun: bool, visit: &mut impl FnMut(Piece<'_>)) {
+    const MARK: &[u8] = "\u{FEFF}".as_bytes();
+    let marked = lines.strip_prefix(MARK).filter(|_| !begun);
+    if marked.is_some() {
+        visit(Piece::Between(MARK));
+    }
+    visit(Piece::Event(marked.unwrap_or(lines)));
+}
+
 /// Reads the lines of one event and shows it if it has data.
-fn read(lines: &[u8], begun: bool, visit: &mut impl FnMut(Event<'_>)) {
+fn show(piece: Piece<'_>, visit: &mut impl FnMut(Event<'_>)) {
+    let Piece::Event(lines) = piece else { return };
     let text = String::from_utf8_lossy(lines);
-    let text = if begun { &*text } else { text.strip_prefix('\u{FEFF}').unwrap_or(&text) };
     let mut name = None;
     let mut data: Option<Cow<'_, str>> = None;
     for line in text.split(['\n', '\r']) {
