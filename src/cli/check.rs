@@ -7,7 +7,9 @@ use std::path::Path;
 use stillguard::config::{Config, Loaded};
 use stillguard::net::Tls;
 use stillguard::net::upstream::{Endpoint, Route};
-use stillguard::policy::{Action, Limits, Pace, Period, Policies, Policy, Quotas, TokenPace};
+use stillguard::policy::{
+    Action, Limits, Pace, Period, Policies, Policy, Quotas, Shape, Throttle, TokenPace,
+};
 
 use super::{Failure, counted, joined, load, print};
 
@@ -87,7 +89,8 @@ fn describe(text: &mut String, policy: &Policy) {
         ladder.hysteresis, ladder.dwell_seconds
     );
     row(text, 2, "relief", &relief);
-    row(text, 2, "throttled to", &pace(&policy.throttle));
+    row(text, 2, "throttled to", &throttle(&policy.throttle));
+    row(text, 2, "shaped to", &shape(&policy.shape));
     if !policy.end_user_limits.is_none() {
         row(text, 2, "each end user", &limits(&policy.end_user_limits));
     }
@@ -118,6 +121,29 @@ fn row(text: &mut String, indent: usize, name: &str, value: &str) {
 
 fn pace(pace: &Pace) -> String {
     format!("{} requests per minute, bursts of {}", pace.requests_per_minute, pace.burst)
+}
+
+fn throttle(throttle: &Throttle) -> String {
+    let more = [
+        throttle.concurrency.map(|most| format!(", {most} at once")),
+        throttle
+            .stream_tokens_per_second
+            .map(|rate| format!(", streams of {rate} tokens a second")),
+    ];
+    let more: Vec<_> = more.into_iter().flatten().collect();
+    format!("{}{}", pace(&throttle.pace()), more.concat())
+}
+
+fn shape(shape: &Shape) -> String {
+    let without = |what: &str, withheld: bool| withheld.then(|| format!("no {what}"));
+    let all = [
+        without("log probabilities", shape.withhold_logprobs),
+        without("reasoning", shape.withhold_reasoning),
+        Some(format!("{} answers to a prompt", shape.most_choices)),
+        shape.most_output_tokens.map(|most| format!("{most} output tokens")),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    format!("{}; more than {} answers refused", all.join(", "), shape.refuse_choices_above)
 }
 
 fn limits(limits: &Limits) -> String {

@@ -90,6 +90,11 @@ impl Splitter {
         self.overflowed
     }
 
+    /// What has come of an element that does not come to its end.
+    pub(super) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
     /// Bytes that have come since the array could have ended: at its last element's end.
     pub fn pending(&self) -> Option<usize> {
         self.after.filter(|_| self.opened && !self.skipping)

@@ -59,7 +59,7 @@ impl Splitter {
             } else if self.held.is_empty() && rest.len() >= PRELUDE {
                 self.take_in_place(rest, &mut visit)
             } else {
-                self.take_held(rest, &mut visit)
+                self.go_on(rest, &mut visit)
             };
         }
     }
@@ -67,6 +67,11 @@ impl Splitter {
     /// Whether frames were passed over: longer than [`Splitter::MAX_FRAME`], or damaged.
     pub fn overflowed(&self) -> bool {
         self.overflowed
+    }
+
+    /// What has come of a frame that does not come to its end.
+    pub(super) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
     }
 
     /// Bytes that have come of a frame whose end has not; none if they are passed over.
@@ -88,7 +93,7 @@ impl Splitter {
         after
     }
 
-    fn take_held<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Piece<'_>)) -> &'c [u8] {
+    fn go_on<'c>(&mut self, rest: &'c [u8], visit: &mut impl FnMut(Piece<'_>)) -> &'c [u8] {
         let begun = self.held.len();
         let wanted = match lengths(&self.held) {
             Some(lengths) => lengths.whole,

@@ -77,11 +77,12 @@ impl Frames {
         }
     }
 
-    /// Hands over what the end of the stream has cut off, where it can still be read. Half a frame
-    /// and half an element are nothing to anybody.
-    pub fn last_piece(&mut self, visit: impl FnMut(Piece<'_>)) {
-        if let Self::Sse(splitter) = self {
-            splitter.last_piece(visit);
+    /// Hands over what the end of the answer has cut off.
+    pub fn last_piece(&mut self, mut visit: impl FnMut(Piece<'_>)) {
+        match self {
+            Self::Sse(splitter) => splitter.last_piece(visit),
+            Self::EventStream(splitter) => visit(Piece::Between(&splitter.take_held())),
+            Self::JsonArray(splitter) => visit(Piece::Between(&splitter.take_held())),
         }
     }
 

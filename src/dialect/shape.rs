@@ -13,8 +13,8 @@ mod tests;
 use serde_json::value::RawValue;
 
 pub use self::deed::{Deed, Deeds};
-pub use self::stream::Stream;
 use self::edit::Editor;
+pub use self::stream::Stream;
 use super::Malformed;
 
 /// What is done to an exchange.
@@ -54,7 +54,7 @@ pub enum Rule {
         after: &'static str,
     },
     /// Every element of a list, or what stands in place of the list.
-    Each(&'static Rule),
+    Each(&'static Self),
     /// A wish, not granted: true becomes false, anything else null.
     Off(Deed),
     /// A list of wishes, without this one for log probabilities.
@@ -72,7 +72,7 @@ pub enum Rule {
     /// How to think: a budget must stay below the most output tokens.
     Budget,
     /// JSON in base64.
-    Coded(&'static Rule),
+    Coded(&'static Self),
 }
 
 /// A member of an object.
@@ -87,6 +87,11 @@ pub struct Member {
 impl Shapes {
     pub const NONE: Self =
         Self { request: Rule::Nothing, answer: Rule::Nothing, event: Rule::Nothing };
+
+    /// Whether answers hold anything that shaping is about.
+    pub fn shape_answers(&self) -> bool {
+        !matches!(self.answer, Rule::Nothing)
+    }
 }
 
 pub(super) const fn at(key: &'static str, rule: Rule) -> Member {

@@ -15,6 +15,8 @@ pub enum Reason {
     Dropped,
     /// The body is not what the route promises.
     Malformed,
+    /// More answers to one prompt than anybody reads.
+    Sweep,
     /// Two readers could read the body differently.
     Ambiguous,
     /// The wire-level request breaks HTTP.

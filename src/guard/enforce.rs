@@ -29,7 +29,7 @@ pub(super) fn enforce(
     let policies = engine.policies();
     let policy = policies.of(&ask.caller.tenant);
     let known = engine.pace(ask.caller.account);
-    let limiter = Limiter::new(engine, policy, ask, known.as_ref());
+    let mut limiter = Limiter::new(engine, policy, ask, known.as_ref());
     let now = room.now();
     match verdict.outcome() {
         Action::Drop => return Err(Refusal::dropped()),
@@ -40,8 +40,9 @@ pub(super) fn enforce(
             let pace = known.as_ref().unwrap_or_else(|| engine.strangers());
             let slowed = slow(policy, verdict, pace, now);
             slowed.map_err(|wait| limiter.refuse(ask, wait, now))?;
+            limiter.tighten(&policy.throttle, policy.ladder.tightening(verdict.score));
         }
-        // Shaping passes until there is something to shape.
+        // What is shaped passes.
         Action::Shape | Action::Allow => {}
     }
     limiter.admit(ask, now)
@@ -76,5 +77,5 @@ fn challenged(room: &Room, (ask, verdict): (&Ask, &Verdict), rung: f32, head: &P
 /// The throttle that tightens as the score rises; or how long to wait.
 fn slow(policy: &Policy, verdict: &Verdict, pace: &Arc<Pace>, now: Now) -> Result<(), Duration> {
     let tightened = policy.ladder.tightening(verdict.score);
-    throttle::admit(&pace.throttle, policy.throttle, tightened, now.0)
+    throttle::admit(&pace.throttle, policy.throttle.pace(), tightened, now.0)
 }

@@ -1,6 +1,6 @@
 //! What they ask: the body in full, one meaning or none, and its features.
 
-mod body;
+pub(super) mod body;
 mod describe;
 mod head;
 

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::throttle::{Permit, Wait};
 use crate::dialect::{Dialect, Standing, Standings, Usage};
 use crate::engine::{Engine, Pace};
-use crate::policy::{Announce, Limits, Measure, Policy, UnknownUsage};
+use crate::policy::{Announce, Limits, Measure, Policy, Throttle, UnknownUsage};
 use crate::signal::{Ask, Exchange};
 use crate::time::Timestamp;
 
@@ -30,6 +30,8 @@ pub(super) struct Limiter {
     unknown_usage: UnknownUsage,
     /// The endpoint has not accepted the account yet.
     stranger: bool,
+    /// Tokens a second of a stream, where it is slowed.
+    stream_rate: Option<f64>,
 }
 
 /// One set of limits and who is counted under it.
@@ -68,6 +70,16 @@ impl Limiter {
             announce: policy.announce,
             unknown_usage: policy.unknown_usage,
             stranger: known.is_none(),
+            stream_rate: None,
+        }
+    }
+
+    /// Narrows what a throttled account may do at once, and slows its streams.
+    pub(super) fn tighten(&mut self, throttle: &Throttle, times: f64) {
+        self.stream_rate = throttle.stream_rate(times);
+        if let ([Some(account), ..], Some(most)) = (&mut self.scopes, throttle.concurrency(times)) {
+            let own = account.limits.concurrency;
+            account.limits.concurrency = Some(own.map_or(most, |own| own.min(most)));
         }
     }
 
@@ -201,6 +213,11 @@ impl Pass {
 
     pub(super) fn told(&self, now: Now) -> Option<Told> {
         self.limiter.told(now)
+    }
+
+    /// Tokens a second of its stream, if it is slowed.
+    pub(super) fn stream_rate(&self) -> Option<f64> {
+        self.limiter.stream_rate
     }
 }
 

@@ -10,6 +10,7 @@ mod budget;
 mod limit;
 mod cap;
 mod challenge;
+mod shape;
 mod observe;
 mod socket;
 mod refusal;
@@ -209,6 +210,7 @@ where
     let mut watch = Watch::new(Arc::clone(shared), ask);
     let pass = enforce::enforce(room, watch.ask(), &verdict, &head);
     let pass = pass.map_err(|refusal| watch.refused(refusal))?;
+    let body = shape::request(&mut watch, (room, desk, &verdict), (&mut head, body)).await?;
     watch.hold(pass);
 
     // forward

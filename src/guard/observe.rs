@@ -3,6 +3,7 @@
 mod body;
 mod reading;
 mod spoken;
+mod slow;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,9 +14,11 @@ use http_body::Body;
 
 pub use self::body::Observed;
 use self::reading::Reading;
+use self::slow::Slow;
 use super::Shared;
 use super::limit::Pass;
 use super::refusal::Refusal;
+use super::shape::{Plan, Shaper};
 use crate::dialect::{Api, Dialect, Framing, Reason};
 use crate::signal::{Answer, Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
@@ -41,6 +44,7 @@ pub(super) struct Watch {
     received: u64,
     expected: Option<u64>,
     pass: Option<Pass>,
+    plan: Option<Box<Plan>>,
 }
 
 impl Watch {
@@ -62,6 +66,7 @@ impl Watch {
             received: 0,
             expected: None,
             pass: None,
+            plan: None,
         }
     }
 
@@ -72,6 +77,21 @@ impl Watch {
     /// Keeps `pass` until the exchange has ended.
     pub(super) fn hold(&mut self, pass: Pass) {
         self.pass = Some(pass);
+    }
+
+    /// Has the answer shaped by `plan`.
+    pub(super) fn shape(&mut self, plan: Plan) {
+        self.plan = Some(Box::new(plan));
+    }
+
+    /// Whether the answer's bytes are others than the endpoint's, and its end therefore later.
+    fn is_shaped(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.is_shaping())
+    }
+
+    /// What the answer passes through, where it is shaped.
+    fn shaper(&mut self) -> Option<&mut Shaper> {
+        self.plan.as_mut()?.shaper()
     }
 
     /// Tells the caller of its limits, beside what the endpoint says of its own.
@@ -107,7 +127,13 @@ impl Watch {
         self.exchange.status = answer.status().as_u16();
         self.expected = answer.body().size_hint().exact();
         let settings = self.shared.settings.load_full();
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
+        if let Some(plan) = &mut self.plan {
+            plan.meet(&mut head, reader, &settings);
+        }
+        if self.shaper().is_some() {
+            self.expected = None;
+        }
         self.guarded(|watch| {
             watch.reading = Reading::start(reader, &head, &settings, || watch.answer())?;
             Ok(())
@@ -115,7 +141,9 @@ impl Watch {
         if body.is_end_stream() {
             self.report(Ending::Complete);
         }
-        Response::from_parts(head, Observed::new(body, self))
+        let rate = self.pass.as_ref().and_then(Pass::stream_rate);
+        let slow = rate.filter(|_| self.reading.streamed().is_some()).map(Slow::new);
+        Response::from_parts(head, Observed::new(body, self, slow))
     }
 
     /// The answer is a switch of protocols: it has only begun.
@@ -173,6 +201,11 @@ impl Watch {
         self.passed += chunk.len() as u64;
         let mut last = None;
         self.guarded(|watch| {
+            watch.withhold();
+            if let Some(looker) = watch.plan.as_mut().and_then(|plan| plan.looker()) {
+                // What it gives is nobody's.
+                let _ = looker.take(chunk);
+            }
             watch.reading.take(chunk)?;
             last = watch.overrun(chunk.len(), began).filter(|_| !ended);
             Ok(())
@@ -183,6 +216,12 @@ impl Watch {
         let spent = self.shared.clock.elapsed_nanos().saturating_sub(began);
         self.shared.telemetry.metrics.overhead(Stage::Stream, spent);
         last
+    }
+
+    /// Counts what does not pass, and looks at what would not.
+    fn withhold(&mut self) {
+        let texts = self.shaper().map(Shaper::take_withheld).unwrap_or_default();
+        texts.iter().for_each(|text| self.reading.withhold(text));
     }
 
     /// How to end a stream that has given away more than there was, once it stands between two
@@ -243,13 +282,23 @@ impl Watch {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
+        if let Some(looker) = self.plan.as_mut().and_then(|plan| plan.looker())
+            && ending == Ending::Complete
+        {
+            looker.finish();
+        }
         self.guarded(|watch| {
+            watch.withhold();
             let reading = std::mem::take(&mut watch.reading);
             watch.exchange.completion = reading.finish(ending == Ending::Complete)?;
             Ok(())
         });
         self.exchange.completion.bytes = self.passed;
         self.exchange.completion.received = self.received;
+        if let Some(plan) = self.plan.take() {
+            let Completion { shaped, would_shape, .. } = &mut self.exchange.completion;
+            *(if plan.carried_out { shaped } else { would_shape }) = plan.deeds();
+        }
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
         if let Some(pass) = self.pass.take() {

@@ -71,6 +71,13 @@ impl Refusal {
         Self { detail, ..Self::from(Reason::TooLarge) }
     }
 
+    /// More answers to one prompt are asked for than the `most` that are.
+    pub(super) fn sweep(most: u32) -> Self {
+        let detail =
+            Some(format!("At most {most} answers to one prompt can be asked for at once."));
+        Self { detail, ..Self::from(Reason::Sweep) }
+    }
+
     pub(super) fn throttled(wait: Wait, scarce: Scarce) -> Self {
         let action = Some(Action::Throttle);
         Self { wait: Some(wait), scarce, action, ..Self::from(Reason::Throttled) }
@@ -228,9 +235,11 @@ fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::Throttled => StatusCode::TOO_MANY_REQUESTS,
         Reason::Challenged | Reason::Dropped => StatusCode::FORBIDDEN,
-        Reason::Malformed | Reason::Ambiguous | Reason::BadRequest | Reason::TwoCredentials => {
-            StatusCode::BAD_REQUEST
-        }
+        Reason::Malformed
+        | Reason::Sweep
+        | Reason::Ambiguous
+        | Reason::BadRequest
+        | Reason::TwoCredentials => StatusCode::BAD_REQUEST,
         Reason::MissingCredential | Reason::BadCredential => StatusCode::UNAUTHORIZED,
         Reason::NoTenant => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -252,6 +261,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Challenged => "Verify this account to continue.",
         Reason::Dropped => "This account can't be served. Its provider can tell more.",
         Reason::Malformed => "The request body can't be read.",
+        Reason::Sweep => "Too many answers to one prompt are asked for.",
         Reason::Ambiguous => "The request body can be read in more than one way.",
         Reason::BadRequest => "The request is not valid HTTP or its body broke off.",
         Reason::MissingCredential => "No API key was sent.",

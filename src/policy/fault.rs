@@ -78,6 +78,13 @@ impl Faults<'_> {
         if let Some(ladder) = &settings.ladder {
             self.check_ladder(ladder);
         }
+        if let Some(shape) = settings.shape.filter(|it| it.refuse_choices_above < it.most_choices) {
+            let (refused, most) = (shape.refuse_choices_above, shape.most_choices);
+            let message = format!(
+                "requests for {most} are refused before they are lowered to it: more than {refused}"
+            );
+            self.mistake(&["shape", "most_choices"], message);
+        }
         self.check_rung_modes(settings, base);
         for (name, weight) in &settings.weights {
             if !self.signals.contains(&name.as_str()) {

@@ -4,6 +4,8 @@ mod fault;
 mod ladder;
 mod limits;
 mod settings;
+mod shape;
+mod throttle;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,8 @@ pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
 pub use self::limits::{Every, Limits, Measure, Period, Quotas, Rate, TokenPace};
 pub use self::settings::{Allow, Announce, Group, Settings, Tenant, TenantSettings, UnknownUsage};
+pub use self::shape::Shape;
+pub use self::throttle::Throttle;
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
@@ -104,9 +108,11 @@ pub struct Policy {
     pub rung_modes: BTreeMap<Action, Mode>,
     pub ladder: Ladder,
     /// The pace of an account at the throttle rung, before its score tightens it.
-    pub throttle: Pace,
     /// Of each end user of an account.
     pub end_user_limits: Limits,
+    pub throttle: Throttle,
+    /// What an account at the shape rung, or above it, is still given.
+    pub shape: Shape,
     /// Of each account.
     pub limits: Limits,
     /// Of all accounts together.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bodies, Ladder, Limits, Mode, Pace, Policies, Policy};
+use super::{Action, Bodies, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Throttle};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
@@ -40,8 +40,9 @@ struct Row {
     #[serde(default)]
     rung_modes: BTreeMap<Action, Mode>,
     ladder: Option<Ladder>,
-    throttle: Option<Pace>,
     end_user_limits: Option<Limits>,
+    throttle: Option<Throttle>,
+    shape: Option<Shape>,
     limits: Option<Limits>,
     total_limits: Option<Limits>,
     announce: Option<Announce>,
@@ -62,9 +63,10 @@ pub struct TenantSettings {
     pub mode: Option<Mode>,
     pub rung_modes: BTreeMap<Action, Mode>,
     pub ladder: Option<Ladder>,
-    pub throttle: Option<Pace>,
     /// Of each end user that an account names in its requests.
     pub end_user_limits: Option<Limits>,
+    pub throttle: Option<Throttle>,
+    pub shape: Option<Shape>,
     /// Of each account.
     pub limits: Option<Limits>,
     /// Of all accounts of a tenant together.
@@ -160,6 +162,7 @@ regrouped!(
     ladder,
     throttle,
     end_user_limits,
+    shape,
     limits,
     bodies,
     total_limits,
@@ -194,8 +197,9 @@ impl Policy {
             mode: Mode::Shadow,
             rung_modes: BTreeMap::new(),
             ladder: Ladder::default(),
-            throttle: Pace::default(),
             end_user_limits: Limits::default(),
+            throttle: Throttle::default(),
+            shape: Shape::default(),
             limits: Limits::default(),
             total_limits: Limits::default(),
             announce: Announce::default(),
@@ -216,8 +220,8 @@ impl Default for Pace {
 }
 
 impl TenantSettings {
-    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle` and those
-    /// of limits replace; rung modes and weights replace by name; lists come before the base's.
+    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`, `shape` and
+    /// those of limits replace; rung modes and weights replace by name; lists come before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
             tenant: base.tenant.clone(),
@@ -226,6 +230,7 @@ impl TenantSettings {
             ladder: self.ladder.unwrap_or(base.ladder),
             throttle: self.throttle.unwrap_or(base.throttle),
             end_user_limits: self.end_user_limits.unwrap_or(base.end_user_limits),
+            shape: self.shape.unwrap_or(base.shape),
             limits: self.limits.unwrap_or(base.limits),
             total_limits: self.total_limits.unwrap_or(base.total_limits),
             announce: self.announce.unwrap_or(base.announce),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::sketch::Sketch;
+use crate::dialect::shape::Deeds;
 use crate::dialect::{Api, Finish, Params, Usage};
 use crate::identity::{Caller, Tag};
 use crate::time::Timestamp;
@@ -196,6 +197,11 @@ pub struct Completion {
     pub finish: Option<Finish>,
     /// The answer held thinking or reasoning text.
     pub thinking: bool,
+    /// What was shaped of the exchange, and what would have been.
+    #[serde(skip_serializing_if = "Deeds::is_empty")]
+    pub shaped: Deeds,
+    #[serde(skip_serializing_if = "Deeds::is_empty")]
+    pub would_shape: Deeds,
 }
 
 impl Completion {

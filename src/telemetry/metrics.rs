@@ -20,7 +20,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use self::endpoints::Endpoints;
 pub use self::endpoints::{Again, EndpointSeries, GroupSeries, Outcome};
 use self::labels::{
-    ByApi, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage, ByTokens,
+    ByApi, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
+    ByTokens,
 };
 use self::tenants::Tenants;
 use crate::dialect::{Api, Reason};
@@ -38,6 +39,7 @@ pub struct Metrics {
     challenges: Family<ByOutcome, Counter>,
     webhooks: Family<ByOutcome, Counter>,
     ambiguous: Family<ByReason, Counter>,
+    shaped: Family<ByDeed, Counter>,
     fail_open: [Counter; 4],
     overhead: [Histogram; 3],
     exchanges: Family<ByEnding, Counter>,
@@ -151,6 +153,11 @@ impl Metrics {
         sent.inc_by(completion.bytes);
         let ending = ByEnding::of(prompt.api, exchange.ending);
         self.exchanges.get_or_create(&ending).inc();
+        for (deeds, enforced) in [(completion.shaped, true), (completion.would_shape, false)] {
+            for deed in deeds.iter() {
+                self.shaped.get_or_create(&ByDeed::of(deed, enforced)).inc();
+            }
+        }
         if !exchange.served() {
             return;
         }
@@ -254,6 +261,7 @@ impl Default for Metrics {
                 "Notices of challenged accounts by what became of them",
             ),
             ambiguous: add(into, "ambiguous_body", "Bodies that have two meanings"),
+            shaped: add(into, "shaped", "Exchanges shaped, or that would have been"),
             fail_open: fail_open(into),
             overhead: overhead(into),
             exchanges: add(into, "exchanges", "Exchanges ended"),

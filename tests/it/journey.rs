@@ -16,6 +16,8 @@ mod links;
 mod refusals;
 mod refused;
 mod routes;
+mod shaping;
+mod slow;
 mod sockets;
 mod scopes;
 mod told;

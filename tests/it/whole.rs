@@ -231,3 +231,26 @@ fn an_operators_word_is_carried_out_audited_explained_and_replayed() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("4 verdicts as logged"), "{said}");
 }
+
+#[test]
+fn a_slowed_stream_ends_at_its_deadline_and_says_why() {
+    let stand = Stand::new(
+        r#"mode = "enforce"
+[policy]
+ladder = { shape = -41.0, throttle = -40.0, challenge = 50.0, drop = 51.0 }
+throttle = { requests_per_minute = 60000, burst = 100, stream_tokens_per_second = 1 }
+[forward.deadlines]
+total_secs = 1
+"#,
+    );
+    let headers = format!("{JSON}authorization: Bearer sk-slow\r\n");
+    let chat = |stream| {
+        format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#)
+    };
+    let ask =
+        |stream| post(stand.address(), "/v1/chat/completions", &headers, chat(stream).as_bytes());
+    let (whole, cut) = (body(&ask(false)), body(&ask(true)));
+    assert!(whole.contains("\"finish_reason\":\"stop\""), "{whole}");
+    assert!(cut.contains("\"content\":") && !cut.contains("[DONE]"), "{cut}");
+    assert!(cut.contains("data: {\"error\":{"), "{cut}");
+}

@@ -51,7 +51,8 @@ const fn exception(reason: Reason) -> &'static str {
         Reason::NoTenant => "ResourceNotFoundException",
         Reason::MethodNotAllowed => "UnknownOperationException",
         Reason::RequestTimeout => "RequestTimeoutException",
-        Reason::Malformed
+        Reason::Sweep
+        | Reason::Malformed
         | Reason::Ambiguous
         | Reason::BadRequest
         | Reason::TwoCredentials

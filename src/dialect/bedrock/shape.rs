@@ -6,7 +6,7 @@ use crate::dialect::openai::shape::CHOICES;
 use crate::dialect::shape::Rule::{
     Blank, Budget, Choices, Coded, Each, Limited, Object, Off, Tokens,
 };
-use crate::dialect::shape::{Deed, Rule, Shapes, at};
+use crate::dialect::shape::{Deed, Member, Rule, Shapes, at};
 
 pub(super) static CONVERSE: Shapes = Shapes {
     request: Limited {
@@ -18,8 +18,8 @@ pub(super) static CONVERSE: Shapes = Shapes {
         before: "\"inferenceConfig\":{\"maxTokens\":",
         after: "}",
     },
-    answer: Object(&[at("output", OUTPUT)]),
-    event: EVENT,
+    answer: Object(&[at("output", OUTPUT), MORE]),
+    event: Object(&[DELTA, MORE]),
 };
 
 const CONFIG: Rule = Limited {
@@ -34,7 +34,10 @@ const OUTPUT: Rule = Object(&[at(
     Object(&[at("content", Each(&Object(&[at("reasoningContent", REASONING)])))]),
 )]);
 
-const EVENT: Rule = Object(&[at("delta", Object(&[at("reasoningContent", REASONING)]))]);
+const DELTA: Member = at("delta", Object(&[at("reasoningContent", REASONING)]));
+
+/// What callers have picked out of the model's own answer.
+const MORE: Member = at("additionalModelResponseFields", MODELS);
 
 /// In a stream, its text lies bare.
 const REASONING: Rule =
@@ -63,6 +66,6 @@ const MODELS: Rule = Object(&[
     at("content", BLOCKS),
     at("content_block", BLOCK),
     at("output", OUTPUT),
-    at("contentBlockDelta", EVENT),
+    at("contentBlockDelta", Object(&[DELTA])),
     at("delta", BLOCK),
 ]);

@@ -101,6 +101,7 @@ const fn names(reason: Reason) -> (&'static str, &'static str) {
         Reason::Throttled => ("RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"),
         Reason::Challenged => ("PERMISSION_DENIED", "VERIFICATION_REQUIRED"),
         Reason::Dropped => ("PERMISSION_DENIED", "ACCESS_DENIED"),
+        Reason::Sweep => ("INVALID_ARGUMENT", "TOO_MANY_CHOICES"),
         Reason::Malformed => ("INVALID_ARGUMENT", "MALFORMED_BODY"),
         Reason::Ambiguous => ("INVALID_ARGUMENT", "AMBIGUOUS_BODY"),
         Reason::BadRequest => ("INVALID_ARGUMENT", "BAD_REQUEST"),

@@ -105,7 +105,7 @@ const ANSWERS: &[(&str, &str, &str)] = &[
     (
         CONVERSE,
         r#"{"output":{"message":{"content":[{"reasoningContent":{"reasoningText":{"text":<"hm"|"">,"signature":"s"}}},
-           {"reasoningContent":{"redactedContent":"ZQ=="}},{"text":"a"}]}},"usage":{"outputTokens":5}}"#,
+           {"reasoningContent":{"redactedContent":"ZQ=="}},{"text":"a"}]}},"additionalModelResponseFields":{"content":[{"thinking":<"hm"|"">}]},"usage":{"outputTokens":5}}"#,
         "reasoning",
     ),
     (

@@ -56,6 +56,14 @@ where
     Ok(Bytes::from_owner(held))
 }
 
+/// A body made here, counted as one that has come.
+pub(in crate::guard) fn held(body: &[u8], buffers: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
+    let mut held = Held { body: BytesMut::new(), _share: None };
+    reserve(&mut held, body.len(), buffers)?;
+    held.body.extend_from_slice(body);
+    Ok(Bytes::from_owner(held))
+}
+
 /// Takes whole KiB out of the process's budget so that `more` bytes fit.
 fn reserve(held: &mut Held, more: usize, buffers: &Arc<Semaphore>) -> Result<(), Refusal> {
     let needed = (held.body.len() + more).div_ceil(1024);
@@ -74,7 +82,7 @@ fn reserve(held: &mut Held, more: usize, buffers: &Arc<Semaphore>) -> Result<(),
 }
 
 /// What a coded body comes to: never larger than a plain one may be, nor than its bytes allow.
-pub(super) fn decoded(
+pub(in crate::guard) fn decoded(
     coding: Coding,
     coded: &[u8],
     settings: &Settings,

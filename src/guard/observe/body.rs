@@ -11,6 +11,8 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use super::super::BoxError;
+use super::super::shape::Shaper;
+use super::slow::Slow;
 use super::{LastWords, Watch};
 use crate::signal::Ending;
 
@@ -27,6 +29,7 @@ pin_project! {
         #[pin]
         inner: Option<R>,
         watch: Watch,
+        slow: Option<Slow>,
         breaking: Option<Breaking>,
     }
 }
@@ -73,8 +76,86 @@ impl Breaking {
 }
 
 impl<R> Observed<R> {
-    pub(super) fn new(inner: R, watch: Watch) -> Self {
-        Self { inner: Some(inner), watch, breaking: None }
+    pub(super) fn new(inner: R, watch: Watch, slow: Option<Slow>) -> Self {
+        Self { inner: Some(inner), watch, slow, breaking: None }
+    }
+}
+
+type Next = Option<Result<Frame<Bytes>, BoxError>>;
+
+/// What comes next, shaped and slowed where it is to be, and whether it is the last.
+fn poll_next<R>(
+    mut inner: Pin<&mut R>,
+    watch: &mut Watch,
+    slow: &mut Option<Slow>,
+    cx: &mut Context<'_>,
+) -> Poll<(Next, bool)>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    let Some(slow) = slow else {
+        let next = ready!(poll_shaped(inner.as_mut(), watch.shaper(), cx));
+        // Nothing follows trailers, and servers ask for nothing more.
+        let trailers = matches!(&next, Some(Ok(frame)) if frame.is_trailers());
+        return Poll::Ready((next, trailers || (inner.is_end_stream() && !watch.is_shaped())));
+    };
+    ready!(slow.poll(cx));
+    if slow.is_empty() {
+        match ready!(poll_shaped(inner.as_mut(), watch.shaper(), cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(chunk) => slow.take(chunk),
+                Err(trailers) => return Poll::Ready((Some(Ok(trailers)), true)),
+            },
+            end => return Poll::Ready((end, false)),
+        }
+    }
+    let piece = slow.next().unwrap_or_default();
+    let ended = slow.is_empty() && inner.is_end_stream() && !watch.is_shaped();
+    Poll::Ready((Some(Ok(Frame::data(piece))), ended))
+}
+
+/// What comes next, shaped where it is to be. Half an event that is held when the body fails is
+/// gone: nobody could read it, and it has not been shaped.
+fn poll_shaped<R>(
+    mut inner: Pin<&mut R>,
+    shaper: Option<&mut Shaper>,
+    cx: &mut Context<'_>,
+) -> Poll<Next>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    let Some(shaper) = shaper else {
+        return inner.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)));
+    };
+    loop {
+        if let Some(trailers) = shaper.after.take() {
+            return Poll::Ready(Some(Ok(trailers)));
+        }
+        if shaper.ended {
+            return Poll::Ready(None);
+        }
+        let chunk = match ready!(inner.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(chunk) => shaper.take(&chunk),
+                Err(trailers) => {
+                    shaper.ended = true;
+                    shaper.after = Some(trailers);
+                    Ok(shaper.finish())
+                }
+            },
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            None => {
+                shaper.ended = true;
+                Ok(shaper.finish())
+            }
+        };
+        match chunk {
+            Ok(chunk) if chunk.is_empty() => {}
+            Ok(chunk) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            Err(error) => return Poll::Ready(Some(Err(error.into()))),
+        }
     }
 }
 
@@ -91,11 +172,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
-        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return this.breaking.as_mut().map_or(Poll::Ready(None), |last| last.poll(cx));
         };
-        let frame = ready!(inner.as_mut().poll_frame(cx)).map(|frame| frame.map_err(Into::into));
-        let ended = inner.is_end_stream();
+        let (frame, ended) = ready!(poll_next(inner, this.watch, this.slow, cx));
         let (last, ending) = match &frame {
             Some(Ok(frame)) => {
                 let chunk = frame.data_ref();
@@ -104,6 +184,9 @@ where
             Some(Err(_)) => (this.watch.broken_off(), Ending::Truncated),
             None => (None, Ending::Complete),
         };
+        if let (Some(slow), Some(Ok(_))) = (this.slow, &frame) {
+            slow.passed(this.watch.reading.streamed().unwrap_or_default());
+        }
         let Some(last) = last else {
             match &frame {
                 Some(Ok(_)) if !ended => {}
@@ -118,10 +201,12 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_some_and(Body::is_end_stream)
+        let held = self.slow.as_ref().is_some_and(|slow| !slow.is_empty());
+        !held && !self.watch.is_shaped() && self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
+        let inner = self.inner.as_ref().filter(|_| self.slow.is_none() && !self.watch.is_shaped());
+        inner.map(Body::size_hint).unwrap_or_default()
     }
 }

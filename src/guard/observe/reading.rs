@@ -102,6 +102,16 @@ impl Reading {
         }
     }
 
+    /// Counts an event's text that was taken out before it came here.
+    pub(super) fn withhold(&mut self, text: &str) {
+        match &mut self.form {
+            Form::Nothing => {}
+            Form::Events(Events { answer, .. }) | Form::Whole { answer, .. } => {
+                answer.withhold(text);
+            }
+        }
+    }
+
     /// Whether a stream's last event has been read.
     pub(super) fn saw_last(&self) -> bool {
         matches!(&self.form, Form::Events(events) if events.last)

@@ -44,10 +44,12 @@ impl Dialect for Plain {
 }
 
 pub(super) const REASONS: [Reason; 19] = [
+pub(super) const REASONS: [Reason; 20] = [
     Reason::Throttled,
     Reason::Challenged,
     Reason::Dropped,
     Reason::Malformed,
+    Reason::Sweep,
     Reason::Ambiguous,
     Reason::BadRequest,
     Reason::MissingCredential,

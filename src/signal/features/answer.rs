@@ -116,6 +116,13 @@ impl Answer {
         self.completion.finish = delta.finish.or(self.completion.finish);
     }
 
+    /// Counts an event's text that does not reach the caller: it was made, and is paid for.
+    pub fn withhold(&mut self, text: &str) {
+        self.emitted.take(text);
+        self.emitted.events += 1;
+        self.plain = false;
+    }
+
     /// Counts bytes that went to the caller.
     pub fn passed(&mut self, bytes: usize) {
         self.completion.bytes += bytes as u64;

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 
 use super::{FailOpen, Stage};
+use crate::dialect::shape::Deed;
 use crate::dialect::{Api, Reason};
 use crate::signal::{Ending, UsageSource};
 
@@ -16,6 +17,7 @@ macro_rules! label_sets {
 }
 label_sets! {
     ByApi { api }
+    ByDeed { deed, enforced }
     ByDirection { direction }
     ByEnding { api, ending }
     ByOutcome { outcome }
@@ -29,6 +31,12 @@ label_sets! {
 impl From<Api> for ByApi {
     fn from(api: Api) -> Self {
         Self { api: word(api) }
+    }
+}
+
+impl ByDeed {
+    pub(super) fn of(deed: Deed, enforced: bool) -> Self {
+        Self { deed: deed.name(), enforced: if enforced { "true" } else { "false" } }
     }
 }
 
@@ -92,6 +100,7 @@ impl From<Reason> for ByReason {
             Reason::Throttled => "throttled",
             Reason::Challenged => "challenged",
             Reason::Dropped => "dropped",
+            Reason::Sweep => "sweep",
             Reason::Malformed => "malformed",
             Reason::Ambiguous => "ambiguous",
             Reason::BadRequest => "bad-request",

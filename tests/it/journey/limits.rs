@@ -81,7 +81,7 @@ async fn a_limit_on_requests_holds_whatever_the_score() {
 #[tokio::test(start_paused = true)]
 async fn a_score_tightens_the_throttle() {
     for (nats, admitted) in [(0.0, 61), (1.0, 31), (2.0, 16)] {
-        let scene = Scene::with(|tenant| tenant.throttle = Some(pace(60, 1)), |_| {});
+        let scene = Scene::with(|tenant| tenant.throttle = Some(pace(60, 1).into()), |_| {});
         scene.introduce("k").await;
         scene.judge(Action::Throttle, 2.3 + nats);
         let mut served = 0;
@@ -95,7 +95,7 @@ async fn a_score_tightens_the_throttle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_caller_is_told_a_wait_that_suffices() {
-    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(10, 1)), |_| {});
+    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(10, 1).into()), |_| {});
     scene.introduce("k").await;
     scene.judge(Action::Throttle, 2.3);
     assert_eq!(scene.ask(messages("k")).await.0, 200);
@@ -112,7 +112,7 @@ async fn a_throttled_caller_is_told_a_wait_that_suffices() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_too_long_to_sleep_through_is_said_aloud() {
-    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(1, 1)), |_| {});
+    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(1, 1).into()), |_| {});
     scene.introduce("k").await;
     scene.judge(Action::Throttle, 9.0);
     assert_eq!(scene.ask(chat("k")).await.0, 200);
@@ -124,7 +124,7 @@ async fn a_wait_too_long_to_sleep_through_is_said_aloud() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_not_yet_known_share_one_pace_where_a_verdict_slows_them() {
-    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(60, 2)), |_| {});
+    let scene = Scene::with(|tenant| tenant.throttle = Some(pace(60, 2).into()), |_| {});
     scene.judge(Action::Throttle, 2.3);
     let mut statuses = Vec::new();
     for key in ["a", "b", "c"] {

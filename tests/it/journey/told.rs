@@ -129,7 +129,7 @@ async fn on_request_every_api_tells_it_in_the_ietfs_fields() {
 async fn a_throttle_by_score_looks_like_a_limit() {
     let slow = |tenant: &mut TenantSettings| {
         limited(tenant);
-        tenant.throttle = Some(Pace { requests_per_minute: number(6), burst: number(1) });
+        tenant.throttle = Some(Pace { requests_per_minute: number(6), burst: number(1) }.into());
     };
     let scene = Scene::with(slow, |_| {});
     scene.introduce("k").await;

@@ -1,0 +1,243 @@
+//! Shaping: what an exchange gives away is lowered, from its request to its last event.
+//!
+//! Rungs include those below them: what a throttled account is let through with is shaped, too.
+
+mod answer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, response};
+use http_body_util::{BodyExt, Either, Full};
+
+pub(super) use self::answer::Shaper;
+use super::coding::Coding;
+use super::inspect::body;
+use super::observe::Watch;
+use super::refusal::Refusal;
+use super::settings::Settings;
+use super::{Desk, Outbound, Room};
+use crate::dialect::shape::{Deed, Deeds, Shaped, Shapes, Shaping};
+use crate::dialect::{Api, Dialect, Framing};
+use crate::engine::Verdict;
+use crate::policy::{Action, Policy};
+use crate::telemetry::FailOpen;
+
+/// Names what is shaped of an answer, or of the request for it.
+const SHAPED: HeaderName = HeaderName::from_static("stillguard-shaped");
+
+/// Fields that speak of a body's bytes, and no longer hold once they are other ones.
+const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+
+/// Bodies of which more bytes are read on a thread of their own, as for describing them.
+const LONG: usize = 512 << 10;
+
+/// How one exchange is shaped.
+#[derive(Debug)]
+pub(super) struct Plan {
+    shapes: &'static Shapes,
+    shaping: Shaping,
+    refuse_above: u32,
+    announce: bool,
+    /// If not, nothing changes, and what would have is written down.
+    pub(super) carried_out: bool,
+    /// What was done, or would have been.
+    deeds: Deeds,
+    answer: Option<Shaper>,
+}
+
+impl Plan {
+    /// None where the exchange passes as it is. Where a verdict is not carried out, only what would
+    /// have let the exchange pass would have shaped it.
+    fn of(policy: &Policy, verdict: &Verdict, shapes: &'static Shapes) -> Option<Self> {
+        let passes = match verdict.action {
+            Action::Shape | Action::Throttle => !verdict.exempt && !verdict.cleared,
+            // An account nobody knows is slowed in place of a challenge.
+            Action::Challenge => verdict.enforced,
+            Action::Allow | Action::Drop => false,
+        };
+        let shape = &policy.shape;
+        passes.then(|| Self {
+            shapes,
+            shaping: shape.into(),
+            refuse_above: shape.refuse_choices_above.get(),
+            announce: shape.announce,
+            carried_out: verdict.enforced && policy.enforces(Action::Shape),
+            deeds: Deeds::default(),
+            answer: None,
+        })
+    }
+
+    /// Gets ready for an answer, and corrects its head where the body will be another.
+    pub(super) fn meet(
+        &mut self,
+        head: &mut response::Parts,
+        reader: Option<(&'static dyn Dialect, Framing)>,
+        settings: &Settings,
+    ) {
+        let mut announced = self.deeds;
+        let rules = (self.shapes, &self.shaping);
+        let shaper = reader.and_then(|(_, framing)| Shaper::start(rules, framing, head, settings));
+        if self.carried_out && shaper.is_some() {
+            if self.shaping.reasoning {
+                announced.add(Deed::Reasoning);
+            }
+            if self.shaping.logprobs {
+                announced.add(Deed::Logprobs);
+            }
+            head.headers.remove(CONTENT_LENGTH);
+            head.headers.remove(CONTENT_ENCODING);
+            forget_digests(&mut head.headers);
+        }
+        self.answer = shaper;
+        if self.carried_out && self.announce && !announced.is_empty() {
+            let names: Vec<_> = announced.iter().map(Deed::name).collect();
+            if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+                head.headers.insert(SHAPED, names);
+            }
+        }
+    }
+
+    /// Whether the answer is another, and its end still to come.
+    pub(super) fn is_shaping(&self) -> bool {
+        let goes_on = |answer: &Shaper| !answer.ended || answer.after.is_some();
+        self.carried_out && self.answer.as_ref().is_some_and(goes_on)
+    }
+
+    /// What shapes the answer, where it is another.
+    pub(super) fn shaper(&mut self) -> Option<&mut Shaper> {
+        self.answer.as_mut().filter(|_| self.carried_out)
+    }
+
+    /// What looks on, where the answer stays the same.
+    pub(super) fn looker(&mut self) -> Option<&mut Shaper> {
+        self.answer.as_mut().filter(|_| !self.carried_out)
+    }
+
+    /// What was done, or would have been, in all.
+    pub(super) fn deeds(&self) -> Deeds {
+        let mut deeds = self.deeds;
+        if let Some(answer) = &self.answer {
+            deeds.join(answer.deeds());
+        }
+        deeds
+    }
+}
+
+/// Shapes a request that is let through, or refuses it; whatever comes of it is in the watch.
+pub(super) async fn request<B>(
+    watch: &mut Watch,
+    (room, desk, verdict): (&Arc<Room>, &Desk, &Verdict),
+    (head, body): (&mut Parts, Outbound<B>),
+) -> Result<Outbound<B>, Refusal> {
+    if verdict.action == Action::Allow {
+        return Ok(body);
+    }
+    let policies = room.shared.engine.policies();
+    let policy = policies.of(&watch.ask().caller.tenant);
+    let plan = desk.reader.and_then(|dialect| Plan::of(policy, verdict, dialect.shapes()));
+    let Some(mut plan) = plan else { return Ok(body) };
+    let body = match body {
+        Either::Left(whole) => whole,
+        unread @ Either::Right(_) => return Ok(unread),
+    };
+    let sent = body.collect().await.unwrap_or_else(|never| match never {}).to_bytes();
+    let now = plan.shape_request(room, watch.ask().prompt.api, (head, &sent)).await;
+    let refused = plan.deeds.has(Deed::Sweep) && plan.carried_out;
+    let most = plan.shaping.most_choices.unwrap_or_default();
+    watch.shape(plan);
+    let now = if refused { Err(Refusal::sweep(most)) } else { now };
+    now.map(|now| Either::Left(Full::new(now))).map_err(|refusal| watch.refused(refusal))
+}
+
+impl Plan {
+    /// What is sent on in place of `sent`.
+    async fn shape_request(
+        &mut self,
+        room: &Arc<Room>,
+        api: Api,
+        (head, sent): (&mut Parts, &Bytes),
+    ) -> Result<Bytes, Refusal> {
+        let shaped = look(room, (self.shapes, self.shaping), &head.headers, sent.clone()).await;
+        let asked = shaped.as_ref().is_none_or(|shaped| shaped.deeds.has(Deed::Logprobs));
+        // Nobody is told what nobody has asked for.
+        self.shaping.logprobs &= asked;
+        let shaped = shaped.unwrap_or_default();
+        if shaped.choices > self.refuse_above {
+            self.deeds.add(Deed::Sweep);
+            return Ok(sent.clone());
+        }
+        if is_signed(api, head) {
+            return Ok(sent.clone());
+        }
+        self.deeds = shaped.deeds;
+        if !self.carried_out {
+            return Ok(sent.clone());
+        }
+        head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let Some(now) = shaped.body else { return Ok(sent.clone()) };
+        if head.headers.contains_key(CONTENT_LENGTH) {
+            head.headers.insert(CONTENT_LENGTH, now.len().into());
+        }
+        head.headers.remove(CONTENT_ENCODING);
+        forget_digests(&mut head.headers);
+        body::held(&now, &room.buffers)
+    }
+}
+
+/// Looks for what there is to shape in a request, decoded. None where it can't be read.
+async fn look(
+    room: &Arc<Room>,
+    rules: (&'static Shapes, Shaping),
+    headers: &HeaderMap,
+    sent: Bytes,
+) -> Option<Shaped> {
+    let coding = Coding::of(headers.get_all(CONTENT_ENCODING)).ok()?;
+    let long = coding.is_some() || sent.len() > LONG;
+    let room = Arc::clone(room);
+    let look = move || {
+        let looked = catch_unwind(AssertUnwindSafe(|| look_now(&room, rules, coding, &sent)));
+        looked.unwrap_or_else(|_| {
+            room.shared.telemetry.metrics.fail_open(FailOpen::Panic);
+            None
+        })
+    };
+    if !long {
+        return look();
+    }
+    tokio::task::spawn_blocking(look).await.ok().flatten()
+}
+
+fn look_now(
+    room: &Room,
+    (shapes, shaping): (&Shapes, Shaping),
+    coding: Option<Coding>,
+    sent: &Bytes,
+) -> Option<Shaped> {
+    let plain = match coding {
+        None => sent.clone(),
+        Some(coding) => {
+            let settings = room.shared.settings.load();
+            body::decoded(coding, sent, &settings, &room.buffers).ok()?
+        }
+    };
+    shapes.request.apply(&plain, &shaping).ok()
+}
+
+/// Whether the caller has signed the body for the endpoint: then it must stay as it is.
+fn is_signed(api: Api, head: &Parts) -> bool {
+    let bedrock = matches!(api, Api::BedrockConverse | Api::BedrockInvoke);
+    let signed = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    bedrock
+        && (signed.is_some_and(|value| value.starts_with(b"AWS4-"))
+            || head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature=")))
+}
+
+fn forget_digests(headers: &mut HeaderMap) {
+    for name in DIGESTS {
+        headers.remove(name);
+    }
+}
