@@ -47,6 +47,10 @@ name = "spent"
 path_prefix = "/spent"
 
 [[identity.tenants]]
+name = "shape"
+path_prefix = "/shape"
+
+[[identity.tenants]]
 name = "challenge"
 path_prefix = "/challenge"
 
@@ -73,6 +77,11 @@ limits = { tokens = { tokens_per_minute = 1, burst = 1 } }
 [[tenants]]
 name = "spent"
 limits = { cut_streams = true, per_day = { output_tokens = 1150 } }
+
+[[tenants]]
+name = "shape"
+ladder = { shape = -40.0, throttle = 50.0, challenge = 51.0, drop = 52.0 }
+shape = { withhold_reasoning = true, most_choices = 2, refuse_choices_above = 4, most_output_tokens = 2048 }
 
 [[tenants]]
 name = "challenge"

@@ -93,6 +93,33 @@ def leave():
 
 leaves(leave)
 
+kept = client("shape")
+thinks = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 8000}
+full = ask(at, **thinks)
+assert full.content[0].thinking, full
+for how in (ask, streamed):
+    less = how(kept, **thinks)
+    thought, said = less.content
+    assert thought.type == "thinking" and thought.thinking == "", thought
+    assert thought.signature.startswith("Er") and said.text == full.content[1].text, less
+    assert less.usage.output_tokens == full.usage.output_tokens, (less.usage, full.usage)
+    assert less.usage.input_tokens == full.usage.input_tokens, (less.usage, full.usage)
+
+    used = how(kept, "Use a tool to look.", tools=tools, **thinks)
+    assert used.content[0].thinking == "" and used.stop_reason == "tool_use", used
+    calls = [block for block in used.content if block.type == "tool_use"]
+    results = [{"type": "tool_result", "tool_use_id": it.id, "content": "done"} for it in calls]
+    turns = [
+        {"role": "user", "content": "Use a tool to look."},
+        {"role": "assistant", "content": used.content},
+        {"role": "user", "content": results},
+    ]
+    answered = how(kept, messages=turns, tools=tools, **thinks)
+    assert answered.content[0].signature.startswith("Er"), answered
+raw = kept.messages.with_raw_response.create(**asked(ASK, thinks))
+assert raw.headers["stillguard-shaped"] == "output-tokens, reasoning", raw.headers
+print("ok shaped, plain and streamed, and a round of tools with thinking")
+
 hurried = client("pace", "sk-live-sdk-anthropic-pace")
 recovers(lambda: ask(hurried))
 

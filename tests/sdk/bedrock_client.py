@@ -148,6 +148,35 @@ def leave():
 
 leaves(leave)
 
+kept = client("shape")
+thinks = {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
+blocks = lambda answer: answer["output"]["message"]["content"]
+full, less = ask(at, **thinks), ask(kept, **thinks)
+thought = blocks(less)[0]["reasoningContent"]["reasoningText"]
+assert blocks(full)[0]["reasoningContent"]["reasoningText"]["text"], full
+assert thought["text"] == "" and thought["signature"].startswith("Er"), less
+assert blocks(less)[1] == blocks(full)[1] and less["usage"] == full["usage"], (less, full)
+assert less["ResponseMetadata"]["HTTPHeaders"]["stillguard-shaped"] == "reasoning", less
+events = streamed(kept, **thinks)
+deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+thoughts = [delta["reasoningContent"] for delta in deltas if "reasoningContent" in delta]
+assert len(thoughts) > 2 and not any(thought.get("text") for thought in thoughts), thoughts
+assert thoughts[-1]["signature"].startswith("Er"), thoughts
+assert "".join(delta.get("text", "") for delta in deltas) == blocks(full)[1]["text"], deltas
+assert events[-1]["metadata"]["usage"] == full["usage"], events[-1]
+
+used = ask(kept, toolConfig=tools, **thinks)
+calls = [block["toolUse"] for block in blocks(used) if "toolUse" in block]
+results = [{"toolResult": {"toolUseId": it["toolUseId"], "content": [{"text": "done"}]}} for it in calls]
+turns = [
+    {"role": "user", "content": [{"text": ASK}]},
+    used["output"]["message"],
+    {"role": "user", "content": results},
+]
+auto = {**tools, "toolChoice": {"auto": {}}}
+assert blocks(ask(kept, messages=turns, toolConfig=auto, **thinks)), turns
+print("ok shaped, plain and streamed, and a round of tools with reasoning")
+
 patience = {"mode": "standard", "total_max_attempts": 6}
 hurried = client("pace", "sk-live-sdk-bedrock-pace", retries=patience)
 recovers(lambda: ask(hurried), most=5)

@@ -135,6 +135,46 @@ def leave():
 
 leaves(leave)
 
+kept = client("shape")
+talkative = types.HttpOptions(headers={"x-mock": "talkative"})
+wants = {
+    "thinking_config": types.ThinkingConfig(include_thoughts=True),
+    "response_logprobs": True,
+    "logprobs": 2,
+    "http_options": talkative,
+}
+full = ask(at, **wants)
+thought = full.candidates[0].content.parts[0]
+assert thought.thought and thought.text and full.candidates[0].logprobs_result, full
+less = ask(kept, **wants)
+thought = less.candidates[0].content.parts[0]
+assert thought.thought and not thought.text, thought
+assert less.candidates[0].logprobs_result is None and less.candidates[0].avg_logprobs is None, less
+assert less.text == full.text and less.usage_metadata == full.usage_metadata, (less, full)
+chunks = streamed(kept, **wants)
+parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts]
+assert any(part.thought for part in parts), chunks
+assert not any(part.thought and part.text for part in parts), chunks
+assert "".join(chunk.text or "" for chunk in chunks) == full.text, chunks
+assert not any(chunk.candidates[0].logprobs_result for chunk in chunks), chunks[-1]
+assert chunks[-1].usage_metadata == full.usage_metadata, chunks[-1]
+print("ok shaped, plain and streamed")
+
+no_calls = types.AutomaticFunctionCallingConfig(disable=True)
+tools = {
+    "tools": [types.Tool(function_declarations=[look])],
+    "automatic_function_calling": no_calls,
+    "http_options": talkative,
+}
+question = types.Content(role="user", parts=[types.Part(text="Use a tool to look.")])
+used = ask(kept, [question], **tools)
+call = used.function_calls[0]
+assert any(part.thought_signature for part in used.candidates[0].content.parts), used
+result = types.Part.from_function_response(name=call.name, response={"result": "done"})
+turns = [question, used.candidates[0].content, types.Content(role="user", parts=[result])]
+assert ask(kept, turns, **tools).candidates[0].content.parts, turns
+print("ok a round of tools with thoughts withheld")
+
 retrying = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5, initial_delay=1.0))
 hurried = client("pace", "sk-live-sdk-gemini-pace")
 # It reads no `retry-after`, and waits by its own count.

@@ -4,7 +4,7 @@ import json
 
 import openai
 
-from chat import ASK, drive, parameters
+from chat import ASK, ask, drive, parameters, streamed
 from stand import base, broken_off, refused
 
 
@@ -65,3 +65,52 @@ for how in (respond, respond_streamed, embed):
         kept = client(tenant)
         error = refused(f"{tenant}, {how.__name__}", openai.PermissionDeniedError, lambda: how(kept))
         assert ("/.stillguard/c/" in str(error)) == (tenant == "challenge"), error
+
+# An endpoint that tells more than it is asked for.
+talkative = {"extra_headers": {"x-mock": "talkative"}}
+kept = client("shape")
+wants = {"logprobs": True, "top_logprobs": 3, "max_tokens": 9000, **talkative}
+full, less = ask(at, **wants), ask(kept, **wants)
+assert full.choices[0].logprobs.content and full.choices[0].message.reasoning_content, full
+choice = less.choices[0]
+assert choice.logprobs is None and choice.message.reasoning_content == "", less
+assert choice.message.content == full.choices[0].message.content, (full, less)
+assert less.usage == full.usage and less.usage.completion_tokens_details.reasoning_tokens > 0, less
+full, less = streamed(at, **wants), streamed(kept, **wants)
+deltas = [c.choices[0] for c in less if c.choices]
+assert len(less) == len(full) and any(c.choices[0].logprobs for c in full if c.choices), full
+assert not any(c.logprobs or c.delta.model_dump().get("reasoning_content") for c in deltas), less
+told = lambda chunks: "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+assert told(less) == told(full) and less[-1].usage == full[-1].usage, less[-1]
+print("ok shaped, plain and streamed")
+
+raw = kept.chat.completions.with_raw_response.create(
+    model="mock-large", messages=[{"role": "user", "content": ASK}], n=4, **talkative
+)
+assert raw.headers["stillguard-shaped"] == "choices, output-tokens, reasoning", raw.headers
+assert len(raw.parse().choices) == 2, raw.parse()
+error = refused("a sampling sweep", openai.BadRequestError, lambda: ask(kept, n=5))
+assert error.code == "too_many_choices", error.body
+print("ok fewer choices, announced")
+
+wants = {
+    "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
+    "reasoning": {"summary": "auto"},
+    **talkative,
+}
+full = respond(at, **wants)
+assert full.output[0].summary[0].text and full.output[1].content[0].logprobs, full
+for less in (respond(kept, **wants), respond_streamed(kept, **wants)):
+    thought, message = less.output
+    assert thought.type == "reasoning" and thought.summary[0].text == "", thought
+    assert thought.encrypted_content.startswith("gAAA"), thought
+    assert message.content[0].logprobs == [] and less.output_text == full.output_text, less
+    assert less.usage == full.usage, (less.usage, full.usage)
+with kept.responses.stream(model="mock-large", input=ASK, **wants) as stream:
+    events = list(stream)
+thoughts = [e for e in events if e.type.startswith("response.reasoning_summary_text")]
+assert len(thoughts) > 2 and not any(getattr(e, "delta", "") or getattr(e, "text", "") for e in thoughts)
+back = [item.model_dump(exclude_none=True) for item in less.output]
+again = respond(kept, [{"role": "user", "content": ASK}, *back, {"role": "user", "content": "And?"}])
+assert again.output_text, again
+print("ok shaped responses, plain and streamed, and a next turn")

@@ -15,6 +15,8 @@ pub(super) struct Plan {
     /// Whether an OpenAI stream carries token counts.
     pub(super) include_usage: bool,
     pub(super) choices: Vec<Choice>,
+    /// Whether the answer tells log probabilities.
+    pub(super) logprobs: bool,
     /// Tokens of the prompt: a quarter of its bytes.
     pub(super) input: usize,
     /// Seconds since the epoch.
@@ -57,9 +59,15 @@ impl Plan {
             stream: body["stream"] == true,
             include_usage: body["stream_options"]["include_usage"] == true,
             choices: (0..count).map(make).collect(),
+            logprobs: body["logprobs"] == true || fault == Fault::Talkative,
             input: prompt.len() / 4 + 1,
             created: 0,
         }
+    }
+
+    /// The log probability of a token: more likely ones are shorter.
+    pub(super) fn logprob(token: &str) -> f64 {
+        -(token.len() as f64) / 8.0
     }
 
     pub(super) fn output(&self) -> usize {
@@ -90,7 +98,7 @@ fn prompt(body: &Value) -> String {
 
 fn choice(body: &Value, fault: Fault, hash: u64, tokens: usize) -> Choice {
     let mut choice = Choice::default();
-    if body["thinking"]["type"] == "enabled" {
+    if body["thinking"]["type"] == "enabled" || fault == Fault::Talkative {
         choice.thinking = text::answer(hash.rotate_left(17), tokens / 2);
     }
     if let Fault::Big(bytes) = fault {

@@ -44,6 +44,18 @@ pub(super) fn events(plan: &Plan) -> Vec<(&'static str, Value)> {
     events
 }
 
+/// What is wrong with thinking that comes back: it must bear the seal it left with.
+pub(super) fn unsealed(body: &Value) -> Option<&'static str> {
+    let turns = body["messages"].as_array().into_iter().flatten();
+    let blocks = turns.filter_map(|turn| turn["content"].as_array()).flatten();
+    let mut thoughts = blocks.filter(|block| block["type"] == "thinking");
+    let sealed = |block: &Value| {
+        let seal = block["signature"].as_str().unwrap_or_default();
+        block["thinking"].is_string() && seal.starts_with("Er")
+    };
+    (!thoughts.all(sealed)).then_some("Thinking must come back with its signature.")
+}
+
 /// An error's body.
 pub(super) fn error(status: u16, message: &str, request_id: &str) -> Value {
     let kind = match status {

@@ -19,6 +19,7 @@ pub(super) fn read(path: &str, body: &Value) -> Value {
     let config = &body["toolConfig"];
     let forced = ["any", "tool"].iter().any(|kind| config["toolChoice"][kind].is_object());
     json!({
+        "thinking": body["additionalModelRequestFields"]["thinking"],
         "model": model.map(|(model, _)| model), "stream": path.ends_with(STREAM),
         "messages": messages(&body["messages"]), "system": body["system"],
         "tools": tools(&config["tools"]), "max_tokens": body["inferenceConfig"]["maxTokens"],
@@ -35,7 +36,12 @@ pub(super) fn whole(plan: &Plan) -> Value {
         call["toolUse"]["input"] = input;
         call
     });
-    let content: Value = [json!({"text": choice.text.concat()})].into_iter().chain(calls).collect();
+    let thought = (!choice.thinking.is_empty()).then(|| {
+        let text = json!({"text": choice.thinking.concat(), "signature": plan.id("Er", 90)});
+        json!({"reasoningContent": {"reasoningText": text}})
+    });
+    let text = json!({"text": choice.text.concat()});
+    let content: Value = thought.into_iter().chain([text]).chain(calls).collect();
     let mut answer = metadata(plan);
     answer["output"] = json!({"message": {"role": "assistant", "content": content}});
     answer["stopReason"] = json!(stop_reason(choice));
@@ -48,13 +54,23 @@ pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
     let mut frames = Vec::with_capacity(choice.tokens() + 8);
     let mut push = |kind: &str, data: Value| frames.push(event(kind, &data));
     push("messageStart", json!({"role": "assistant"}));
-    // A block of text has no start.
-    for piece in &choice.text {
-        push("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": piece}}));
+    // Blocks of reasoning and of text have no start.
+    let sealed = json!({"signature": plan.id("Er", 90)});
+    let thoughts = choice.thinking.iter().map(|piece| json!({"text": piece}));
+    for thought in thoughts.chain([sealed]).filter(|_| !choice.thinking.is_empty()) {
+        let delta = json!({"reasoningContent": thought});
+        push("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": delta}));
     }
-    push("contentBlockStop", json!({"contentBlockIndex": 0}));
+    let first = usize::from(!choice.thinking.is_empty());
+    if first > 0 {
+        push("contentBlockStop", json!({"contentBlockIndex": 0}));
+    }
+    for piece in &choice.text {
+        push("contentBlockDelta", json!({"contentBlockIndex": first, "delta": {"text": piece}}));
+    }
+    push("contentBlockStop", json!({"contentBlockIndex": first}));
     for (at, used) in choice.calls.iter().enumerate() {
-        let index = at + 1;
+        let index = first + at + 1;
         let start = call(plan, at, used);
         push("contentBlockStart", json!({"contentBlockIndex": index, "start": start}));
         for piece in &used.arguments {

@@ -29,6 +29,8 @@ pub enum Fault {
     Gzip,
     /// `big=N`: an answer of N bytes of text.
     Big(usize),
+    /// `talkative`: thinks aloud and tells log probabilities, whether asked or not.
+    Talkative,
     /// `error-event`: a stream breaks off with the dialect's own error event.
     ErrorEvent,
 }
@@ -51,6 +53,7 @@ impl Fault {
             ("status", Some(code @ 400..600)) => Self::Status(code as u16),
             ("gzip", _) => Self::Gzip,
             ("big", Some(size)) => Self::Big(size.min(BIGGEST)),
+            ("talkative", _) => Self::Talkative,
             ("error-event", _) => Self::ErrorEvent,
             _ => Self::None,
         }

@@ -27,7 +27,10 @@ pub(super) fn read(uri: &Uri, body: &Value) -> Value {
     let model = last.map(|(model, _)| model);
     let config = &body["generationConfig"];
     let forced = body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY";
+    let thinks = config["thinkingConfig"]["includeThoughts"] == true;
     json!({
+        "logprobs": config["responseLogprobs"],
+        "thinking": {"type": if thinks { "enabled" } else { "disabled" }},
         "model": model, "stream": stream, "messages": messages(&body["contents"]),
         "system": body["systemInstruction"], "tools": tools(&body["tools"]),
         "tool_choice": {"type": if forced { "any" } else { "auto" }},
@@ -39,8 +42,12 @@ pub(super) fn read(uri: &Uri, body: &Value) -> Value {
 pub(super) fn whole(plan: &Plan) -> Value {
     let candidates = plan.choices.iter().enumerate().map(|(index, choice)| {
         let text = json!({"text": choice.text.concat()});
-        let parts = [text].into_iter().chain(calls(choice));
-        candidate(index, parts.collect(), Some(finish(choice)))
+        let parts = thoughts(choice).into_iter().chain([text]).chain(calls(choice));
+        let mut candidate = candidate(index, parts.collect(), Some(finish(choice)));
+        if plan.logprobs {
+            tell_logprobs(&mut candidate, choice);
+        }
+        candidate
     });
     response(plan, candidates.collect(), plan.output())
 }
@@ -65,17 +72,25 @@ fn responses(plan: &Plan) -> Vec<Value> {
     let mut frames = Vec::with_capacity(plan.output() + 1);
     let mut said = 0;
     for (index, choice) in plan.choices.iter().enumerate() {
+        for piece in &choice.thinking {
+            said += 1;
+            let candidate = candidate(index, json!([{"text": piece, "thought": true}]), None);
+            frames.push(response(plan, json!([candidate]), said));
+        }
         for piece in &choice.text {
             said += 1;
             let candidate = candidate(index, json!([{"text": piece}]), None);
             frames.push(response(plan, json!([candidate]), said));
         }
-        said += choice.tokens() - choice.text.len();
+        said += choice.tokens() - choice.text.len() - choice.thinking.len();
         let mut parts: Vec<Value> = calls(choice).collect();
         if parts.is_empty() {
             parts.push(json!({"text": ""}));
         }
-        let candidate = candidate(index, parts.into(), Some(finish(choice)));
+        let mut candidate = candidate(index, parts.into(), Some(finish(choice)));
+        if plan.logprobs {
+            tell_logprobs(&mut candidate, choice);
+        }
         frames.push(response(plan, json!([candidate]), said));
     }
     frames
@@ -135,11 +150,28 @@ fn tools(groups: &Value) -> Value {
     offered.map(tool).collect()
 }
 
+fn thoughts(choice: &Choice) -> Option<Value> {
+    let thoughts = choice.thinking.concat();
+    (!thoughts.is_empty()).then(|| json!({"text": thoughts, "thought": true}))
+}
+
+fn tell_logprobs(candidate: &mut Value, choice: &Choice) {
+    let told = choice.text.iter().map(|token| {
+        json!({"token": token, "tokenId": token.len(), "logProbability": Plan::logprob(token)})
+    });
+    candidate["logprobsResult"] = json!({"chosenCandidates": told.collect::<Value>()});
+    candidate["avgLogprobs"] = json!(-0.5);
+}
+
 fn calls(choice: &Choice) -> impl Iterator<Item = Value> {
     choice.calls.iter().map(|call| {
         let arguments: Map<String, Value> =
             serde_json::from_str(&call.arguments.concat()).unwrap_or_default();
-        json!({"functionCall": {"name": call.name, "args": arguments}})
+        let mut part = json!({"functionCall": {"name": call.name, "args": arguments}});
+        if !choice.thinking.is_empty() {
+            part["thoughtSignature"] = json!("QSBzZWFsLg==");
+        }
+        part
     })
 }
 
@@ -152,8 +184,10 @@ fn candidate(index: usize, parts: Value, finish: Option<&str>) -> Value {
 }
 
 fn response(plan: &Plan, candidates: Value, output: usize) -> Value {
+    let thoughts = plan.reasoning().min(output);
     json!({"candidates": candidates, "modelVersion": plan.model, "responseId": plan.id("", 0),
-        "usageMetadata": {"promptTokenCount": plan.input, "candidatesTokenCount": output,
+        "usageMetadata": {"promptTokenCount": plan.input,
+            "candidatesTokenCount": output - thoughts, "thoughtsTokenCount": thoughts,
             "totalTokenCount": plan.input + output}})
 }
 

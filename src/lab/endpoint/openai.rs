@@ -14,7 +14,10 @@ pub(super) fn whole(plan: &Plan) -> Value {
             let calls = (0..choice.calls.len()).map(|at| call(plan, index, at));
             message["tool_calls"] = calls.collect();
         }
-        json!({"index": index, "message": message, "logprobs": null,
+        if !choice.thinking.is_empty() {
+            message["reasoning_content"] = json!(choice.thinking.concat());
+        }
+        json!({"index": index, "message": message, "logprobs": logprobs(plan, &choice.text),
             "finish_reason": finish(choice)})
     });
     json!({"id": plan.id("chatcmpl-", 0), "object": "chat.completion", "created": plan.created,
@@ -37,11 +40,16 @@ pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
     };
     for (index, choice) in plan.choices.iter().enumerate() {
         let mut delta = |delta: Value, finish: Value| {
-            let choice = json!({"index": index, "delta": delta, "logprobs": null,
+            let told = delta["content"].as_str().filter(|piece| !piece.is_empty());
+            let told = told.map_or(Value::Null, |piece| logprobs(plan, &[piece.to_owned()]));
+            let choice = json!({"index": index, "delta": delta, "logprobs": told,
                 "finish_reason": finish});
             push(json!([choice]), None);
         };
         delta(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null);
+        for piece in &choice.thinking {
+            delta(json!({"reasoning_content": piece}), Value::Null);
+        }
         for piece in &choice.text {
             delta(json!({"content": piece}), Value::Null);
         }
@@ -88,6 +96,17 @@ pub(super) fn error_frame() -> Bytes {
 
 fn event(data: &Value) -> Bytes {
     format!("data: {data}\n\n").into()
+}
+
+fn logprobs(plan: &Plan, tokens: &[String]) -> Value {
+    if !plan.logprobs {
+        return Value::Null;
+    }
+    let told = tokens.iter().map(|token| {
+        json!({"token": token, "logprob": Plan::logprob(token), "bytes": token.as_bytes(),
+            "top_logprobs": []})
+    });
+    json!({"content": told.collect::<Value>(), "refusal": null})
 }
 
 fn call(plan: &Plan, index: usize, at: usize) -> Value {

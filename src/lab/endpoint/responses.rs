@@ -7,7 +7,11 @@ use super::answer::{Choice, Plan, ToolCall};
 
 /// The request as messages.
 pub(super) fn read(body: &Value) -> Value {
+    let included = body["include"].as_array().into_iter().flatten();
+    let logprobs = included.into_iter().any(|wish| wish == "message.output_text.logprobs");
+    let thinks = body["reasoning"]["summary"].is_string();
     json!({
+        "logprobs": logprobs, "thinking": {"type": if thinks { "enabled" } else { "disabled" }},
         "model": body["model"], "stream": body["stream"], "messages": messages(&body["input"]),
         "system": body["instructions"], "tools": tools(&body["tools"]),
         "tool_choice": body["tool_choice"], "max_tokens": body["max_output_tokens"],
@@ -80,12 +84,44 @@ struct Item {
 
 fn items(plan: &Plan, choice: &Choice) -> Vec<Item> {
     let calls = choice.calls.iter().enumerate().map(|(at, used)| call(plan, at, used));
-    [message(plan, choice)].into_iter().chain(calls).collect()
+    let thought = (!choice.thinking.is_empty()).then(|| reasoning(plan, choice));
+    thought.into_iter().chain([message(plan, choice)]).chain(calls).collect()
+}
+
+fn reasoning(plan: &Plan, choice: &Choice) -> Item {
+    let id = plan.id("rs_", 64);
+    let text = choice.thinking.concat();
+    let part = |text: &str| json!({"type": "summary_text", "text": text});
+    let item = |summary: Value| {
+        json!({"type": "reasoning", "id": id, "summary": summary,
+            "encrypted_content": plan.id("gAAA", 65)})
+    };
+    let place = |key: &str, value: Value| json!({"item_id": id, "summary_index": 0, key: value});
+    let mut events = vec![("response.reasoning_summary_part.added", place("part", part("")))];
+    let deltas = choice.thinking.iter();
+    events.extend(
+        deltas.map(|piece| ("response.reasoning_summary_text.delta", place("delta", json!(piece)))),
+    );
+    events.push(("response.reasoning_summary_text.done", place("text", json!(text))));
+    events.push(("response.reasoning_summary_part.done", place("part", part(&text))));
+    Item { whole: item(json!([part(&text)])), start: item(json!([])), events }
+}
+
+fn logprobs(plan: &Plan, tokens: &[String]) -> Value {
+    let tokens = if plan.logprobs { tokens } else { &[] };
+    let told = tokens.iter().map(|token| {
+        json!({"token": token, "logprob": Plan::logprob(token), "bytes": token.as_bytes(),
+            "top_logprobs": []})
+    });
+    told.collect()
 }
 
 fn message(plan: &Plan, choice: &Choice) -> Item {
     let id = plan.id("msg_", 1);
-    let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": []});
+    let part = |text: &str| {
+        let told = logprobs(plan, if text.is_empty() { &[] } else { &choice.text });
+        json!({"type": "output_text", "text": text, "annotations": [], "logprobs": told})
+    };
     let item = |status: &str, content: Value| {
         json!({"type": "message", "id": id, "status": status, "role": "assistant",
             "content": content})
@@ -94,8 +130,15 @@ fn message(plan: &Plan, choice: &Choice) -> Item {
     let place = |key: &str, value: Value| json!({"item_id": id, "content_index": 0, key: value});
     let mut events = vec![("response.content_part.added", place("part", part("")))];
     let deltas = choice.text.iter();
-    events.extend(deltas.map(|piece| ("response.output_text.delta", place("delta", json!(piece)))));
-    events.push(("response.output_text.done", place("text", json!(text))));
+    let told = |mut event: Value, tokens: &[String]| {
+        event["logprobs"] = logprobs(plan, tokens);
+        event
+    };
+    events.extend(deltas.map(|piece| {
+        let delta = place("delta", json!(piece));
+        ("response.output_text.delta", told(delta, std::slice::from_ref(piece)))
+    }));
+    events.push(("response.output_text.done", told(place("text", json!(text)), &choice.text)));
     events.push(("response.content_part.done", place("part", part(&text))));
     let status = if choice.cut { "incomplete" } else { "completed" };
     Item {

@@ -91,6 +91,9 @@ fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
     if !body["messages"].is_array() || !body["model"].is_string() {
         return refuse(400, "A model and messages are needed.");
     }
+    if let Some(why) = super::anthropic::unsealed(&body) {
+        return refuse(400, why);
+    }
     if body["model"] == state.settings.missing_model.as_str() {
         return refuse(404, &format!("There is no model {} here.", body["model"]));
     }
