@@ -105,7 +105,8 @@ impl Reading {
     /// Counts an event's text that was taken out before it came here.
     pub(super) fn withhold(&mut self, text: &str) {
         match &mut self.form {
-            Form::Nothing => {}
+            // Nothing is taken out of sockets.
+            Form::Nothing | Form::Spoken(_) => {}
             Form::Events(Events { answer, .. }) | Form::Whole { answer, .. } => {
                 answer.withhold(text);
             }

@@ -43,7 +43,6 @@ impl Dialect for Plain {
     }
 }
 
-pub(super) const REASONS: [Reason; 19] = [
 pub(super) const REASONS: [Reason; 20] = [
     Reason::Throttled,
     Reason::Challenged,
