@@ -8,7 +8,7 @@
 //! | identify | who is calling?                            | [`identity`] |
 //! | inspect  | what do they ask, in which dialect?        | [`dialect`], then [`signal::Prompt`] |
 //! | assess   | what does it look like, and so what?       | [`engine`]: [`signal`], then [`policy`] |
-//! | enforce  | allow, throttle, challenge, shape or drop? | `guard::enforce` |
+//! | enforce  | allow, throttle, challenge, shape or drop? | `guard::enforce`, `guard::shape` |
 //! | forward  | what does the model say?                   | `net::upstream` |
 //! | observe  | what was given away?                       | `guard::observe` |
 //! | learn    | what do we know now?                       | [`engine`] |

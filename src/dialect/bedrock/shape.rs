@@ -12,7 +12,10 @@ pub(super) static CONVERSE: Shapes = Shapes {
     request: Limited {
         members: &[
             at("inferenceConfig", CONFIG),
-            at("additionalModelRequestFields", Object(&[at("thinking", Budget)])),
+            at(
+                "additionalModelRequestFields",
+                Object(&[at("thinking", Budget), at("reasoning_config", Budget)]),
+            ),
         ],
         names: &["inferenceConfig"],
         before: "\"inferenceConfig\":{\"maxTokens\":",

@@ -3,8 +3,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use stillguard::engine::Verdict;
+use stillguard::guard::Fault;
+use stillguard::policy::Action;
 
 use super::scene::Scene;
+use super::shaping;
 use super::wire::{Message, Wire, Writes, aws_frame};
 
 /// How an answer is divided into events.
@@ -35,6 +39,12 @@ const ROUTES: &[Route] = &[
     ("/v1/embeddings", TEXT, Kind::Json, r#"{"data":[{"embedding":[0.1,-1E-7]}]}"#),
     ("/openai/deployments/d/chat/completions", CHAT, Kind::Sse, r#"{"choices":[]}"#),
     ("/v1/messages", CLAUDE, Kind::Sse, r#"{"type":"content_block_delta","delta":{"text":"é"}}"#),
+    (
+        "/v1/messages",
+        CLAUDE,
+        Kind::Sse,
+        r#"{"type":"content_block_delta","delta":{"thinking":"é"}}"#,
+    ),
     ("/v1/messages", CLAUDE, Kind::Json, r#"{"id":"msg_1","content":[],"usage":null}"#),
     ("/v1/messages/count_tokens", CLAUDE, Kind::Json, r#"{"input_tokens":9}"#),
     ("/v1/messages/batches", r#"{"requests":[{"params":{}}]}"#, Kind::Json, r#"{"id":"b_1"}"#),
@@ -276,11 +286,25 @@ fn check(case: &Case, asked: &Message, answered: &Message) -> Result<(), TestCas
 
 #[test]
 fn bytes_pass_unchanged_both_ways_in_every_dialect_and_chunking() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    pass_unchanged(&Scene::new(), 400);
+}
+
+#[test]
+fn so_they_do_where_shaping_would_change_them_but_is_in_shadow_or_has_nothing_to_change() {
+    let scene = Scene::with(shaping::all, |_| {});
+    let verdict = Verdict { action: Action::Shape, ..Verdict::default() };
+    scene.fault(Fault::Judges(Box::new(verdict)));
+    pass_unchanged(&scene, 100);
     let scene = Scene::new();
-    let wire = runtime.block_on(Wire::before(&scene));
-    let config = ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() };
-    proptest!(config, |(case in cases())| {
+    scene.judge(Action::Shape, 0.0);
+    pass_unchanged(&scene, 100);
+}
+
+fn pass_unchanged(scene: &Scene, cases: u32) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let wire = runtime.block_on(Wire::before(scene));
+    let config = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
+    proptest!(config, |(case in self::cases())| {
         let exchange = wire.exchange(case.request(), case.answer());
         let within = std::time::Duration::from_secs(10);
         let exchanged = runtime.block_on(async { tokio::time::timeout(within, exchange).await });

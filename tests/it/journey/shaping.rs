@@ -16,7 +16,8 @@ use super::scene::{
 };
 use super::wire::{Wire, Writes, aws_frame};
 
-fn all(tenant: &mut TenantSettings) {
+/// Everything that can be shaped is.
+pub(super) fn all(tenant: &mut TenantSettings) {
     tenant.shape = Some(Shape {
         withhold_reasoning: true,
         most_choices: NonZeroU32::new(2).unwrap(),
