@@ -135,6 +135,21 @@ async fn in_shadow_nothing_changes_and_what_would_have_is_written_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operators_word_is_carried_out_in_shadow_too() {
+    let shadow = |tenant: &mut TenantSettings| {
+        all(tenant);
+        tenant.mode = Some(Mode::Shadow);
+    };
+    let scene = Scene::with(shadow, |_| {});
+    let verdict =
+        Verdict { action: Action::Shape, ruled: true, enforced: true, ..Verdict::default() };
+    scene.fault(Fault::Judges(Box::new(verdict)));
+    let [told, less] = both(ANSWERED);
+    scene.plan(Plan::Answer(answer(&told)));
+    assert_eq!(scene.ask(post(CHAT, &[KEY], &both(ASKED)[0])).await.2, less);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_asks_for_nothing_special_gets_every_byte_by_default() {
     let scene = Scene::new();
     scene.judge(Action::Shape, 0.5);
