@@ -31,7 +31,7 @@ pub struct Shaping {
 }
 
 /// Where an API's bodies hold what shaping is about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shapes {
     pub request: Rule,
     pub answer: Rule,
@@ -40,9 +40,8 @@ pub struct Shapes {
 }
 
 /// A value, and what is done to it. One of an unexpected type is left alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub enum Rule {
-    #[default]
     Nothing,
     Object(&'static [Member]),
     /// An object that gets `before`, the most output tokens and `after` as another member if none of

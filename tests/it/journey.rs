@@ -16,6 +16,7 @@ mod links;
 mod refusals;
 mod refused;
 mod routes;
+mod shaped_streams;
 mod shaping;
 mod slow;
 mod sockets;

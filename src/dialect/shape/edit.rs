@@ -16,7 +16,7 @@ const LEAST_BUDGET: u32 = 1024;
 pub(super) struct Editor<'a> {
     body: &'a [u8],
     shaping: Shaping,
-    /// In the order of the text, never overlapping.
+    /// Never overlapping.
     edits: Vec<(Range<usize>, Cow<'static, str>)>,
     shaped: Shaped,
 }
@@ -62,6 +62,7 @@ impl<'a> Editor<'a> {
             let added: usize = self.edits.iter().map(|(_, text)| text.len()).sum();
             let mut body = Vec::with_capacity(self.body.len() + added);
             let mut from = 0;
+            self.edits.sort_by_key(|(range, _)| range.start);
             for (range, text) in &self.edits {
                 body.extend_from_slice(self.body.get(from..range.start).unwrap_or_default());
                 body.extend_from_slice(text.as_bytes());

@@ -28,6 +28,11 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     (AZURE, r#"{<|"max_completion_tokens":4000,>"messages":[]}"#, "output-tokens"),
     (CHAT, r#"{"max_completion_tokens":<null|4000>,"max_tokens":null}"#, "output-tokens"),
+    (
+        CHAT,
+        r#"{"n":<8|2>,"max_tokens":<null|4000>,"logprobs":<true|false>}"#,
+        "logprobs choices output-tokens",
+    ),
     (CHAT, r#"{"logprobs":false,"top_logprobs":null,"n":2,"max_tokens":4000}"#, ""),
     (CHAT, r#"{"max_tokens":1,"include_reasoning":<true|false>}"#, "reasoning"),
     (PLAIN, r#"{"prompt":"x","logprobs":<0|null>,"n":<3|2>}"#, "logprobs choices"),
@@ -292,10 +297,10 @@ proptest! {
     fn no_bytes_make_shaping_panic_and_what_comes_out_is_json(
         cut in 0..400_usize,
         byte in any::<u8>(),
-        index in 0..ANSWERS.len(),
+        index in 0..ANSWERS.len() + REQUESTS.len(),
         deep in 0..3000_usize,
     ) {
-        let (path, marked, _) = ANSWERS[index];
+        let (path, marked, _) = *ANSWERS.iter().chain(REQUESTS).nth(index).unwrap();
         let mut body = both(marked).0.into_bytes();
         let at = cut % body.len();
         body[at] = byte;

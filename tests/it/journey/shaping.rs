@@ -4,17 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use stillguard::engine::Verdict;
 use stillguard::guard::Fault;
 use stillguard::policy::{Action, Mode, Shape, TenantSettings};
 
 use super::scene::{
-    Plan, Scene, Script, Step, answer, chat, chunk, encoded, messages, post, post_coded, stream,
+    Plan, Scene, Script, Step, answer, chat, chunk, encoded, post, post_coded, stream,
 };
-use super::wire::{Wire, Writes, aws_frame};
+use super::wire::{Wire, Writes};
 
 /// Everything that can be shaped is.
 pub(super) fn all(tenant: &mut TenantSettings) {
@@ -27,19 +25,17 @@ pub(super) fn all(tenant: &mut TenantSettings) {
 }
 
 /// Every exchange is shaped, in every way.
-fn shaping() -> Scene {
+pub(super) fn shaping() -> Scene {
     let scene = Scene::with(all, |_| {});
     scene.judge(Action::Shape, 0.5);
     scene
 }
 
-const KEY: (&str, &str) = ("authorization", "Bearer k");
-const CHAT: &str = "/v1/chat/completions";
-const SSE: &str = "text/event-stream";
-const BINARY: &str = "application/vnd.amazon.eventstream";
+pub(super) const KEY: (&str, &str) = ("authorization", "Bearer k");
+pub(super) const CHAT: &str = "/v1/chat/completions";
 
 /// Before and after: `<a|b>` stands for `a` and `b`.
-fn both(marked: &str) -> [String; 2] {
+pub(super) fn both(marked: &str) -> [String; 2] {
     [0, 1].map(|side| {
         let pieces = marked.split(['<', '>']).enumerate();
         let side = |(index, piece): (usize, &str)| match piece.split_once('|') {
@@ -54,7 +50,7 @@ const ASKED: &str = r#"{"model":"m", "n":<8|2>,"logprobs":<true|false> ,"max_tok
 const ANSWERED: &str = r#"{"id":"chatcmpl-123456","choices":[{"index":0, "logprobs":<{"content":[]}|null>,"message":{"role":"assistant",
     "content":"A verse.","reasoning_content":<"Hm, let me see."|"">},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":33}}"#;
 
-fn names(deeds: &Value) -> Vec<&str> {
+pub(super) fn names(deeds: &Value) -> Vec<&str> {
     deeds.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
 }
 
@@ -177,87 +173,6 @@ async fn the_header_can_be_left_out() {
     assert_eq!(names(&scene.last_end()["completion"]["shaped"]), ["reasoning"]);
 }
 
-/// Where, the kind of answer, and one event of it.
-type Streamed = (&'static str, &'static str, fn(&str) -> Vec<u8>);
-
-fn sse(data: &str) -> Vec<u8> {
-    format!("event: e\r\ndata: {data}\r\n\r\n").into()
-}
-
-const CLAUDE: &str =
-    r#"{"model":"m","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
-const GOOGLE: &str = r#"{"contents":[{"parts":[{"text":"x"}]}]}"#;
-const AMAZON: &str = r#"{"messages":[{"role":"user","content":[{"text":"x"}]}]}"#;
-
-const STREAMED: [(Streamed, &str, &str); 6] = [
-    (
-        (CHAT, SSE, sse),
-        r#"{"model":"m","stream":true,"messages":[]}"#,
-        r#"{"choices":[{"delta":{"reasoning_content":<"é ok"|"">}}]}"#,
-    ),
-    (
-        ("/v1/responses", SSE, sse),
-        r#"{"model":"m","stream":true,"input":"x"}"#,
-        r#"{"type":"response.reasoning_summary_text.delta","delta":<"é ok"|"">}"#,
-    ),
-    (
-        ("/v1/messages", SSE, sse),
-        CLAUDE,
-        r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":<"é ok"|"">}}"#,
-    ),
-    (
-        ("/v1beta/models/m:streamGenerateContent?alt=sse", SSE, sse),
-        GOOGLE,
-        r#"{"candidates":[{"content":{"parts":[{"text":<"é ok"|"">,"thought":true}]}}]}"#,
-    ),
-    (
-        ("/v1beta/models/m:streamGenerateContent", "application/json", |data| {
-            format!("[{data}\n,").into()
-        }),
-        GOOGLE,
-        r#"{"candidates":[{"content":{"parts":[{"text":<"é ok"|"">,"thought":true}]}}]}"#,
-    ),
-    (
-        ("/model/m/converse-stream", BINARY, |data| {
-            aws_frame("contentBlockDelta", data.as_bytes())
-        }),
-        AMAZON,
-        r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":<"é ok"|"">}}}"#,
-    ),
-];
-
-fn answered(kind: &str, steps: impl IntoIterator<Item = Step>) -> Response<Script> {
-    let mut answer = stream(steps);
-    answer.headers_mut().insert("content-type", kind.parse().unwrap());
-    answer
-}
-
-#[tokio::test(start_paused = true)]
-async fn streams_of_every_dialect_are_shaped_alike_however_they_are_cut() {
-    for ((path, kind, event), asked, data) in STREAMED {
-        let [told, less] = both(data).map(|data| {
-            let (first, second) = (event(&data), event("{}"));
-            // Of an array's elements, only the first opens it.
-            let later = |event: &[u8]| event.strip_prefix(b"[").unwrap_or(event).to_vec();
-            [first.clone(), later(&second), later(&first)].concat()
-        });
-        for size in [1, 7, 100, 5000] {
-            let scene = shaping();
-            let steps = told.chunks(size).map(Bytes::copy_from_slice).map(Step::Chunk);
-            scene.plan(Plan::Answer(answered(kind, steps)));
-            let answer = scene.call(post(path, &[KEY], asked)).await;
-            let body = answer.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!(body, less, "{path} by {size}");
-            let end = scene.last_end();
-            let deeds = names(&end["completion"]["shaped"]);
-            assert_eq!(deeds.last(), Some(&"reasoning"), "{path} by {size}");
-            assert_eq!(end["completion"]["thinking"], false);
-            let counted = end["completion"]["usage"]["output"].as_u64().unwrap();
-            assert!(counted >= 2, "{path}: what is withheld is counted, too: {end}");
-        }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn coded_bodies_are_decoded_where_they_are_shaped() {
     let scene = Scene::with(all, |guard| guard.narrow_accept_encoding = false);
@@ -355,26 +270,6 @@ async fn an_answer_too_large_to_be_held_passes_as_it_is() {
     answered.headers_mut().remove("content-length");
     scene.plan(Plan::Answer(answered));
     assert_eq!(scene.ask(chat("k")).await.2, told);
-}
-
-#[tokio::test(start_paused = true)]
-async fn half_an_event_of_a_broken_stream_is_not_given_away() {
-    let scene = shaping();
-    let steps = [
-        chunk("data: {\"type\":\"content_block_delta\",\"delta\":{\"thinking\":\"one\"}}\n\n"),
-        chunk("data: {\"type\":\"content_block_delta\",\"delta\":{\"thinking\":\"tw"),
-        Step::Fail,
-    ];
-    scene.plan(Plan::Answer(stream(steps)));
-    let mut body = scene.call(messages("k")).await.into_body();
-    let mut said = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        said.extend_from_slice(&frame.into_data().unwrap());
-    }
-    let said = String::from_utf8(said).unwrap();
-    assert!(said.contains("\"thinking\":\"\"") && said.contains("event: error"), "{said}");
-    assert!(!said.contains("one") && !said.contains("tw"), "{said}");
-    assert_eq!(scene.last_end()["ending"], "truncated");
 }
 
 #[tokio::test]
