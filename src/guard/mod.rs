@@ -231,9 +231,7 @@ where
             socket.take(watch);
             answer.map(|_empty| Either::Left(Full::default()))
         }
-        _ => watch
-            .observe(answer, desk.reader.map(|dialect| (dialect, desk.framing)))
-            .map(Either::Right),
+        _ => watch.observe(answer, desk.reading()).map(Either::Right),
     };
     answer.headers_mut().insert(refusal::REQUEST_ID, desk.reference());
     let after = shared.clock.elapsed_nanos().saturating_sub(arrived);
@@ -260,6 +258,11 @@ impl Desk {
         room.shared.telemetry.metrics.refused(refusal.reason);
         let now = room.shared.clock.now();
         refusal.respond(self.speaker, &self.id.to_string(), Some(now))
+    }
+
+    /// What reads the answer, if anything does, and how it would be divided.
+    fn reading(&self) -> Option<(&'static dyn Dialect, Framing)> {
+        self.reader.map(|dialect| (dialect, self.framing))
     }
 
     fn reference(&self) -> HeaderValue {
