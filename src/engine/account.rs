@@ -1,9 +1,15 @@
 //! What the engine remembers of one account.
 
+mod kept;
+
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::kept::Saved;
 use super::Clearance;
 use super::cohort::{Cohort, Cohorts, step};
+use super::memory::Urgency;
 use super::pace::Pace;
 use super::score::{Shown, Strengths};
 use crate::identity::Tag;
@@ -15,7 +21,7 @@ use crate::signal::{
 use crate::time::Timestamp;
 
 /// One account's memory, under its own lock. At most 1 KiB and a half, pace included.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) cohort: Cohort,
     /// First and last accepted exchange.
@@ -40,13 +46,15 @@ pub(super) struct Account {
     pub(super) pace: Arc<Pace>,
     /// Bodies that stillguard refused last and that have not come again.
     refused: [Tag; REFUSED],
+    /// What of it is not written down yet.
+    pub(super) unwritten: Option<Urgency>,
 }
 
 /// Refused requests that may come again at once, unseen a second time.
 const REFUSED: usize = 4;
 
 /// A clearance, and the score it was granted at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Granted {
     pub(super) clearance: Clearance,
     pub(super) score: f32,
@@ -108,6 +116,7 @@ impl Account {
             score: f32::NEG_INFINITY,
             pace: Arc::default(),
             refused: [Tag::default(); REFUSED],
+            unwritten: None,
         }
     }
 
@@ -170,29 +179,30 @@ impl Account {
     }
 
     /// Becomes established: from now on it helps to say what is normal. True when it just did.
-    pub(super) fn settle(
-        &mut self,
-        exchange: &Exchange,
-        after_days: u16,
-        cohorts: &Cohorts,
-    ) -> bool {
+    pub(super) fn settle(&mut self, exchange: &Exchange, after_days: u16, learning: bool) -> bool {
         self.last = exchange.ended.max(self.last);
-        // An account under suspicion does not ripen.
+        // An account under suspicion does not ripen, nor does any while suspicions may be forgotten.
         let ripe = self.last.hours_since(self.first) >= f32::from(after_days) * 24.0
-            && self.held.rung == Action::Allow;
+            && self.held.rung == Action::Allow
+            && !learning;
         let standing = exchange.ask.caller.attributes.standing(self.last, after_days);
         if self.established || !standing.unwrap_or(ripe) {
             return false;
         }
         self.established = true;
+        true
+    }
+
+    /// Counts an established account among those that say what is normal.
+    pub(super) fn enter(&self, cohorts: &Cohorts) {
         cohorts.enter(self.cohort);
         for (i, step) in self.steps.iter().enumerate() {
             cohorts.shift(self.cohort, i, 0, *step);
         }
-        true
     }
 
-    /// Enters its part into a crowd it joins.
+    /// Enters its part, but for the one that [`Crowds::join`](signal::Crowds::join) enters, into a
+    /// crowd it joins.
     pub(super) fn add_to(&self, crowd: &mut Crowd) {
         crowd.aged += u32::from(self.established);
         crowd.rungs[self.counted.index()] += 1;

@@ -161,11 +161,46 @@ impl Fleet {
 
     /// An account has become established.
     pub(super) fn settled(&self, account: &Account) {
-        self.rates.established.fetch_add(1, Relaxed);
-        self.rate(account.fired, 0);
+        self.enter(account);
         for &key in account.keys.as_slice() {
             self.crowds.amend(key, |crowd| crowd.aged += 1);
         }
+    }
+
+    /// Counts an established account wherever these are counted, crowds aside.
+    fn enter(&self, account: &Account) {
+        account.enter(&self.cohorts);
+        self.rates.established.fetch_add(1, Relaxed);
+        self.rate(account.fired, 0);
+    }
+
+    /// Counts an account that was read back, where its crowds were, too. It joins the others anew.
+    pub(super) fn recount_recalled(&self, account: &mut Account) {
+        let mut kept = Keys::default();
+        for &key in account.keys.as_slice() {
+            let known = self.crowds.amend(key, |crowd| {
+                crowd.members += 1;
+                account.add_to(crowd);
+            });
+            if known {
+                kept.push(key);
+            }
+        }
+        account.keys = kept;
+        if account.established {
+            self.enter(account);
+        }
+    }
+
+    /// When all crowds were last weighed, and how many then were large enough.
+    pub(super) fn reviewed(&self) -> (Timestamp, u32) {
+        let reviewed = self.reviewed.lock().unwrap_or_else(PoisonError::into_inner);
+        (*reviewed, self.rates.crowds.load(Relaxed))
+    }
+
+    pub(super) fn recall_reviewed(&self, (at, crowds): (Timestamp, u32)) {
+        *self.reviewed.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.rates.crowds.store(crowds, Relaxed);
     }
 
     /// An account is forgotten.
@@ -185,7 +220,7 @@ impl Fleet {
         self.crowds.tick(now);
         let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
         for key in dirty {
-            self.crowds.amend(key, |crowd| crowd.heat = group::heat(crowd, &self.rates, group));
+            self.crowds.heat(key, |crowd| group::heat(crowd, &self.rates, group));
         }
         let mut reviewed = self.reviewed.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(*reviewed) >= REVIEW {
@@ -198,7 +233,7 @@ impl Fleet {
         let mut tested = 0;
         self.crowds.each(|_, crowd| tested += u32::from(crowd.members >= group.min_members));
         self.rates.crowds.store(tested, Relaxed);
-        self.crowds.each(|_, crowd| crowd.heat = group::heat(crowd, &self.rates, group));
+        self.crowds.reheat(|crowd| group::heat(crowd, &self.rates, group));
     }
 
     fn changed(&self, key: Tag, group: &Group) {

@@ -13,7 +13,9 @@ mod end_users;
 mod explanation;
 mod fleet;
 mod group;
+mod learning;
 mod log;
+pub mod memory;
 mod order;
 mod pace;
 mod rulings;
@@ -31,7 +33,9 @@ use self::cohort::Cohort;
 use self::end_users::EndUsers;
 pub use self::explanation::{Company, Explanation, Finding, Relief};
 use self::fleet::Fleet;
+use self::learning::Learning;
 pub use self::log::{End, Line};
+use self::memory::{Unwritten, Urgency};
 pub use self::order::{Disobeyed, NotWords, Order, Ruling, Verb, Words};
 use self::pace::Pools;
 pub use self::pace::{Pace, Window};
@@ -58,6 +62,8 @@ pub struct Engine {
     rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
     rulings: Rulings,
+    learning: Learning,
+    unwritten: Unwritten,
 }
 
 /// Everything a reload replaces.
@@ -87,6 +93,8 @@ impl Engine {
             rates: Arc::default(),
             swept: Mutex::default(),
             rulings: Rulings::default(),
+            learning: Learning::default(),
+            unwritten: Unwritten::default(),
         }
     }
 
@@ -101,6 +109,7 @@ impl Engine {
             stranger.established = standing.unwrap_or_default();
             let weighed = self.weigh(&rules, policy, ask, &stranger);
             let rung = policy.ladder.rung(weighed.verdict.score).max(weighed.floor);
+            let rung = self.learning.cap(rung, Action::Allow, ask.at);
             return self.decide(policy, ask, Verdict { action: rung, ..weighed.verdict });
         };
         let mut account = lock(&account);
@@ -108,16 +117,18 @@ impl Engine {
         let mut verdict = weighed.verdict;
         verdict.known = true;
         account.score = verdict.score;
-        account.held = policy.ladder.hold(account.held, verdict.score, ask.at);
-        if weighed.floor > account.held.rung && !account.established {
-            account.held = Held { rung: weighed.floor, since: ask.at };
-        }
+        let before = account.held;
+        self.hold(policy, ask, &mut account, weighed.floor);
         self.fleet.recount(&mut account);
         verdict.action = account.held.rung;
         let mut verdict = self.decide(policy, ask, verdict);
         verdict.cleared =
             verdict.action == Action::Challenge && account.pass(ask.at, verdict.score);
         verdict.enforced &= !verdict.cleared;
+        let moved = account.held != before;
+        if verdict.cleared || moved && account.held.rung.max(before.rung) >= Action::Throttle {
+            self.note(ask.caller.account, &mut account, Urgency::Decision);
+        }
         verdict
     }
 
@@ -164,10 +175,15 @@ impl Engine {
     pub fn learn(&self, exchange: &Exchange) {
         let rules = self.rules();
         let id = exchange.ask.caller.account;
-        if let Some(account) = self.find(id) {
-            self.take_in(&rules, exchange, &mut lock(&account));
-        } else if exchange.accepted() && self.accounts.len() < rules.settings.max_accounts {
-            self.take_in(&rules, exchange, &mut lock(&self.begin(&exchange.ask)));
+        let known = self.find(id);
+        let begins = known.is_none()
+            && exchange.accepted()
+            && self.accounts.len() < rules.settings.max_accounts;
+        let account = if begins { Some(self.begin(&exchange.ask)) } else { known };
+        if let Some(account) = account {
+            let mut account = lock(&account);
+            self.take_in(&rules, exchange, &mut account);
+            self.note(id, &mut account, Urgency::Evidence);
         } else if exchange.ending == Ending::Refused {
             let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
             let (habits, crowds) = (&Habits::default(), &self.fleet.crowds);
@@ -185,7 +201,8 @@ impl Engine {
     /// on limits hold. What the exchange teaches is learnt at its end.
     pub fn accept(&self, ask: &Ask) {
         if self.accounts.len() < self.rules().settings.max_accounts {
-            self.begin(ask);
+            let account = self.begin(ask);
+            self.note(ask.caller.account, &mut lock(&account), Urgency::Evidence);
         }
     }
 
@@ -197,7 +214,8 @@ impl Engine {
     fn take_in(&self, rules: &Rules, exchange: &Exchange, account: &mut Account) {
         let settings = &rules.settings;
         let now = exchange.ended;
-        if account.settle(exchange, settings.established_after_days, &self.fleet.cohorts) {
+        let learning = self.learning.goes_on(now);
+        if account.settle(exchange, settings.established_after_days, learning) {
             self.fleet.settled(account);
         }
         let seen = account.has_seen(exchange);
@@ -241,13 +259,14 @@ impl Engine {
             if round > 0 && self.accounts.len() <= full {
                 break;
             }
-            self.accounts.retain(|_, account| {
+            self.accounts.retain(|id, account| {
                 let account = lock(account);
                 let spared =
                     round > 0 && (account.established || account.held.rung > Action::Allow);
                 let keep = spared || now.hours_since(account.last) < hours;
                 if !keep {
                     self.fleet.forget(&account);
+                    self.unwritten.forgotten(*id);
                 }
                 keep
             });
@@ -307,6 +326,9 @@ impl Engine {
         let settings = &rules.settings.signals;
         let learnt = signal::tried(settings, trial, &mut account.memory, &self.fleet.memory);
         account.show(trial.at, &learnt, &self.fleet.cohorts);
+        let decided = trial.clearance.is_some() || trial.step == Step::Denied;
+        let urgency = if decided { Urgency::Decision } else { Urgency::Evidence };
+        self.note(trial.account, &mut account, urgency);
         true
     }
 
@@ -327,6 +349,7 @@ impl Engine {
                 let found = self.find(account).ok_or(Disobeyed::NotKnown)?;
                 let mut account = lock(&found);
                 account.absolve(now);
+                self.note(order.verb.account(), &mut account, Urgency::Decision);
                 self.fleet.speak(&mut account, 0, &self.rules().settings.group);
                 self.fleet.recount(&mut account);
                 Ok(())

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use serde::{Deserialize, Serialize};
 
 use crate::identity::TenantName;
 use crate::policy::{Every, Measure};
@@ -33,7 +35,7 @@ impl Pace {
 
 /// A quota's current window, and what is used or reserved in it, in the order of
 /// [`Measure::ALL`](crate::policy::Measure::ALL).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Window {
     pub start: Timestamp,
     pub used: [u64; 4],
@@ -49,7 +51,7 @@ pub(super) struct Pools {
 
 #[derive(Debug, Default)]
 struct Pool {
-    whole: Arc<Pace>,
+    whole: RwLock<Arc<Pace>>,
     groups: RwLock<BTreeMap<String, Arc<Pace>>>,
 }
 
@@ -59,9 +61,37 @@ impl Pools {
         let pool = find_or_make(&self.tenants, tenant);
         match group {
             Some(group) => find_or_make(&pool.groups, group),
-            None => Arc::clone(&pool.whole),
+            None => Arc::clone(&read(&pool.whole)),
         }
     }
+
+    /// Every pace, with the tenant's name and the group's, if it is a group's.
+    pub(super) fn all(&self) -> Vec<(TenantName, Option<String>, Arc<Pace>)> {
+        let mut all = Vec::new();
+        for (tenant, pool) in read(&self.tenants).iter() {
+            all.push((tenant.clone(), None, Arc::clone(&read(&pool.whole))));
+            let groups = read(&pool.groups);
+            let groups = groups.iter().map(|(name, pace)| (name.clone(), Arc::clone(pace)));
+            all.extend(groups.map(|(name, pace)| (tenant.clone(), Some(name), pace)));
+        }
+        all
+    }
+
+    /// Puts a pace that was read back into its place. Before anybody holds the one that is there.
+    pub(super) fn put(&self, tenant: &TenantName, group: Option<&str>, pace: Pace) {
+        let (pool, pace) = (find_or_make(&self.tenants, tenant), Arc::new(pace));
+        match group {
+            Some(group) => {
+                let mut groups = pool.groups.write().unwrap_or_else(PoisonError::into_inner);
+                groups.insert(group.to_owned(), pace);
+            }
+            None => *pool.whole.write().unwrap_or_else(PoisonError::into_inner) = pace,
+        }
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn find_or_make<K, Q, V>(map: &RwLock<BTreeMap<K, Arc<V>>>, key: &Q) -> Arc<V>
@@ -70,7 +100,7 @@ where
     Q: Ord + ToOwned<Owned = K> + ?Sized,
     V: Default,
 {
-    if let Some(found) = map.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+    if let Some(found) = read(map).get(key) {
         return Arc::clone(found);
     }
     let mut map = map.write().unwrap_or_else(PoisonError::into_inner);

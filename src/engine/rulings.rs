@@ -7,11 +7,23 @@ use super::order::Ruling;
 use crate::identity::AccountId;
 use crate::policy::Action;
 use crate::signal::Ask;
+use crate::signal::changes::Changes;
 use crate::time::Timestamp;
 
 /// Rulings in force, by account. Read once per ask: some 20 ns where there are none.
-#[derive(Debug, Default)]
-pub(super) struct Rulings(RwLock<BTreeMap<AccountId, Ruling>>);
+#[derive(Debug)]
+pub(super) struct Rulings {
+    by_account: RwLock<BTreeMap<AccountId, Ruling>>,
+    /// Accounts of which something else is said than is written down.
+    pub(super) unwritten: Changes<AccountId>,
+}
+
+impl Default for Rulings {
+    fn default() -> Self {
+        // What is lifted takes no room, so it is bounded by itself.
+        Self { by_account: RwLock::default(), unwritten: Changes::new(2 * MOST) }
+    }
+}
 
 /// More than any number of operators will ever say; less than a megabyte each thousand.
 const MOST: usize = 100_000;
@@ -19,20 +31,21 @@ const MOST: usize = 100_000;
 impl Rulings {
     /// What is ruled on this ask.
     pub(super) fn on(&self, ask: &Ask) -> Option<Action> {
-        let rulings = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let rulings = self.by_account.read().unwrap_or_else(PoisonError::into_inner);
         let ruling = rulings.get(&ask.caller.account)?;
         ruling.holds(ask.prompt.model.as_str(), ask.at).then_some(ruling.action)
     }
 
     pub(super) fn of(&self, account: AccountId) -> Option<Ruling> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
+        self.by_account.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
     }
 
     /// False when there is no room for one more.
     pub(super) fn put(&self, ruling: Ruling) -> bool {
-        let mut rulings = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rulings = self.by_account.write().unwrap_or_else(PoisonError::into_inner);
         let room = rulings.len() < MOST || rulings.contains_key(&ruling.account);
         if room {
+            self.unwritten.note(ruling.account, 0);
             rulings.insert(ruling.account, ruling);
         }
         room
@@ -40,15 +53,17 @@ impl Rulings {
 
     /// Whether there was one.
     pub(super) fn lift(&self, account: AccountId) -> bool {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&account).is_some()
+        let mut rulings = self.by_account.write().unwrap_or_else(PoisonError::into_inner);
+        self.unwritten.note(account, 0);
+        rulings.remove(&account).is_some()
     }
 
     pub(super) fn all(&self) -> Vec<Ruling> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.by_account.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub(super) fn expire(&self, now: Timestamp) {
-        self.0
+        self.by_account
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|_, ruling| ruling.expires > now);

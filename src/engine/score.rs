@@ -1,16 +1,18 @@
 //! Adding evidence up, in log-odds: `S = prior + sum over families of clip(sum of w e) + group`.
 
+use serde::{Deserialize, Serialize};
+
 use super::settings::Caps;
 use super::verdict::Evidence;
 use crate::policy::Policy;
 use crate::signal::{CATALOGUE, COUNT, Family, Mode, Settings};
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 /// Evidence against an account may be forgiven by at most this many nats per family.
 const FLOOR: f32 = -2.0;
 
 /// A signal's strongest showing, and what has passed since.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Shown {
     strength: f32,
     pub(super) at: Timestamp,
@@ -28,6 +30,10 @@ impl Shown {
         let by_time = now.hours_since(self.at) / half_life.max(0.01);
         let by_use = exchanges.saturating_sub(self.exchanges) as f32 / HALVING_EXCHANGES;
         self.strength * (-by_time.min(by_use)).exp2()
+    }
+
+    pub(super) fn shifted(self, by: Shift) -> Self {
+        Self { at: self.at.shifted(by), ..self }
     }
 
     /// Takes over a new showing if it is stronger than what is left of the old one.

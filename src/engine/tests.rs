@@ -8,20 +8,20 @@ use crate::identity::{Attributes, Caller, Client, Tag};
 use crate::policy::Settings as PolicySettings;
 use crate::signal::{Completion, ExchangeId, Prompt, UsageSource};
 
-const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-fn engine(policy: &str) -> Engine {
+pub(super) fn engine(policy: &str) -> Engine {
     engine_with(Settings::default(), policy)
 }
 
-fn engine_with(settings: Settings, policy: &str) -> Engine {
+pub(super) fn engine_with(settings: Settings, policy: &str) -> Engine {
     let policy: PolicySettings = serde_json::from_str(policy).unwrap();
     Engine::new(settings, Policies::from(&policy))
 }
 
-const ENFORCE: &str = r#"{"defaults": {"mode": "enforce"}}"#;
+pub(super) const ENFORCE: &str = r#"{"defaults": {"mode": "enforce"}}"#;
 
-fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
+pub(super) fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
     let caller = Caller {
         tenant: "default".into(),
         account: AccountId([account; 16]),
@@ -42,7 +42,7 @@ fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
     Ask { id: ExchangeId(Tag(n)), at, caller, prompt }
 }
 
-fn served(ask: Ask, issued: &[u64]) -> Exchange {
+pub(super) fn served(ask: Ask, issued: &[u64]) -> Exchange {
     let completion = Completion {
         usage: Usage { output: Some(400), ..Usage::default() },
         source: UsageSource::Reported,
@@ -53,12 +53,12 @@ fn served(ask: Ask, issued: &[u64]) -> Exchange {
     Exchange { ask, ended, ending: Ending::Complete, status: 200, completion }
 }
 
-fn seconds(n: u64) -> Timestamp {
+pub(super) fn seconds(n: u64) -> Timestamp {
     START + Duration::from_secs(n)
 }
 
 /// Account 1 is issued ids one by one, and account `thief` presents them all.
-fn cross_ids(engine: &Engine, thief: u8, ids: u64) {
+pub(super) fn cross_ids(engine: &Engine, thief: u8, ids: u64) {
     for n in 0..ids {
         engine.learn(&served(ask(1, n, seconds(n)), &[100 + n]));
     }
@@ -273,7 +273,7 @@ fn a_flood_of_newcomers_pushes_out_no_account_that_is_held() {
 
 /// Accounts `from..from + n` behave as one campaign: one tool set, and each presents an id that
 /// was issued to its neighbour.
-fn campaign(engine: &Engine, from: u8, n: u8) {
+pub(super) fn campaign(engine: &Engine, from: u8, n: u8) {
     for round in 0..6 {
         for account in from..from + n {
             let id = u64::from(account) * 100 + round;

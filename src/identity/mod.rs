@@ -190,17 +190,20 @@ impl FromStr for Tag {
     }
 }
 
-/// Serialised as they print.
+/// Serialised as they print; as they are where people don't read along.
 macro_rules! as_text {
     ($($name:ty),*) => { $(
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if !from.is_human_readable() {
+                    return Deserialize::deserialize(from).map(Self);
+                }
                 let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
                 text.parse().map_err(serde::de::Error::custom)
             }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Action;
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 /// Scores, in nats, from which each rung holds.
 ///
@@ -38,10 +38,16 @@ impl Default for Ladder {
 }
 
 /// The rung an account is held at, and since when.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Held {
     pub rung: Action,
     pub since: Timestamp,
+}
+
+impl Held {
+    pub fn shifted(self, by: Shift) -> Self {
+        Self { since: self.since.shifted(by), ..self }
+    }
 }
 
 impl Ladder {

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::registry::{Ended, Family, Signal, Spec};
+use super::shelf::{Kept, Shelf, Shelved};
 use super::trial::{Step, Trial};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 pub(super) struct Challenge;
 
 /// One account's challenges.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Trials {
     /// The network it was challenged on last, and its organisation.
     home: Tag,
@@ -42,7 +43,7 @@ impl Default for Desks {
 }
 
 /// The answers of one network since its window opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct Desk {
     since: Timestamp,
     owners: Owners,
@@ -54,8 +55,32 @@ struct Desk {
 
 /// How many different accounts, by the bits their tags fall on (linear counting): 16 bytes that tell
 /// a dozen from a hundred, whoever comes how often.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Owners(u128);
+
+impl Kept for Trials {
+    fn shift(&mut self, by: Shift) {
+        let hours = i32::try_from(by.0 / 3_600_000).unwrap_or_default();
+        if self.hour != 0 {
+            self.hour = self.hour.saturating_add_signed(hours);
+        }
+        if self.day != 0 {
+            self.day = self.day.saturating_add_signed(hours / 24);
+        }
+    }
+}
+
+impl Kept for Desk {
+    fn shift(&mut self, by: Shift) {
+        self.since = self.since.shifted(by);
+    }
+}
+
+impl Shelved for Desks {
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(&self.0)
+    }
+}
 
 /// The statistic of an account that leaves its challenges unanswered: the lowest there is.
 const UNANSWERED: f32 = 1.0;

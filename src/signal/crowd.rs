@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::registry::Family;
+use super::shelf::{Kept, Shelf};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 /// What kind of key formed a crowd.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -53,17 +54,25 @@ impl Facet {
 }
 
 /// The accounts behind one key.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// What can be counted is not written down but counted anew: its members may have been written at
+/// other times than it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Crowd {
     pub facet: Option<Facet>,
+    #[serde(skip)]
     pub members: u32,
     /// Members older than the age at which an account counts as established.
+    #[serde(skip)]
     pub aged: u32,
     /// Members for whom a family of evidence speaks, by [`Family::index`].
+    #[serde(skip)]
     pub fired: [u32; Family::ALL.len()],
     /// Members held at each rung of the ladder, allow first.
+    #[serde(skip)]
     pub rungs: [u32; 5],
     /// Members by the octave of their exchanges, as [`octave`] counts them.
+    #[serde(skip)]
     pub loads: [u32; OCTAVES],
     /// When the first member came, and the members who came in the last day (decayed).
     pub since: Timestamp,
@@ -149,9 +158,30 @@ impl Crowds {
         joined.is_some()
     }
 
-    /// Changes a crowd that exists.
-    pub fn amend(&self, key: Tag, change: impl FnOnce(&mut Crowd)) {
-        self.0.amend(key, change);
+    /// Changes a crowd that exists. False when there is none.
+    pub fn amend(&self, key: Tag, change: impl FnOnce(&mut Crowd)) -> bool {
+        self.0.amend(key, change).is_some()
+    }
+
+    /// Weighs one crowd anew.
+    pub fn heat(&self, key: Tag, weigh: impl FnOnce(&Crowd) -> f32) {
+        self.0.amend(key, |crowd| self.weighed(key, crowd, weigh));
+    }
+
+    /// Weighs every crowd anew.
+    pub fn reheat(&self, weigh: impl Fn(&Crowd) -> f32) {
+        self.0.each(|key, crowd| self.weighed(key, crowd, &weigh));
+    }
+
+    fn weighed(&self, key: Tag, crowd: &mut Crowd, weigh: impl FnOnce(&Crowd) -> f32) {
+        let heat = weigh(crowd);
+        if heat != std::mem::replace(&mut crowd.heat, heat) {
+            self.0.note(key);
+        }
+    }
+
+    pub fn shelf(&self) -> &dyn Shelf {
+        &self.0
     }
 
     /// Keeps a crowd from being forgotten: its member is active. False when it is forgotten
@@ -174,6 +204,13 @@ impl Crowds {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Kept for Crowd {
+    fn shift(&mut self, by: Shift) {
+        self.since = self.since.shifted(by);
+        self.recent_at = self.recent_at.shifted(by);
     }
 }
 

@@ -9,8 +9,9 @@ use super::exchange::{Ask, Ending, Exchange};
 use super::index::Tiers;
 use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 pub(super) struct Failover;
 
@@ -18,7 +19,7 @@ pub(super) struct Failover;
 #[derive(Debug)]
 pub(super) struct Bodies(Tiers<Body>);
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Body {
     /// Who asked last, and how often the asker changed: an upper bound on the accounts.
     last: Owner,
@@ -26,6 +27,18 @@ struct Body {
     /// Who was denied, and when it was first since the window closed.
     denied: Owner,
     at: Timestamp,
+}
+
+impl Kept for Body {
+    fn shift(&mut self, by: Shift) {
+        self.at = self.at.shifted(by);
+    }
+}
+
+impl Shelved for Bodies {
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(&self.0)
+    }
 }
 
 impl Default for Bodies {

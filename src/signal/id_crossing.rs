@@ -9,6 +9,7 @@ use super::exchange::Ask;
 use super::index::Tiers;
 use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
 use crate::time::Timestamp;
 
@@ -18,11 +19,19 @@ pub(super) struct IdCrossing;
 #[derive(Debug)]
 pub(super) struct Issued(Tiers<Entry>);
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Entry {
     owner: Owner,
     /// Issued to several accounts: a counter or a constant of the endpoint, nobody's own.
     common: bool,
+}
+
+impl Kept for Entry {}
+
+impl Shelved for Issued {
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(&self.0)
+    }
 }
 
 impl Default for Issued {

@@ -1,5 +1,7 @@
 //! Bounded, expiring, concurrent memory from a tag to whatever is known of it.
 
+mod kept;
+
 use std::hash::BuildHasherDefault;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
@@ -9,6 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
+use super::changes::Changes;
 use crate::identity::Tag;
 use crate::time::Timestamp;
 
@@ -22,6 +25,7 @@ use crate::time::Timestamp;
 pub struct Index<V> {
     capacity: usize,
     generations: RwLock<Generations<V>>,
+    changes: Changes<u64>,
 }
 
 #[derive(Debug)]
@@ -31,6 +35,8 @@ struct Generations<V> {
     count: AtomicUsize,
     old: Map<V>,
     since: Timestamp,
+    /// How often the young one has become the old one.
+    turn: u32,
 }
 
 type Map<V> = DashMap<u64, V, BuildHasherDefault<KeyHash>>;
@@ -62,9 +68,9 @@ fn map<V>() -> Map<V> {
 impl<V: Clone> Index<V> {
     pub fn new(capacity: usize) -> Self {
         let (young, old) = (map(), map());
-        let generations =
-            Generations { young, count: AtomicUsize::new(0), old, since: Timestamp::default() };
-        Self { capacity, generations: RwLock::new(generations) }
+        let (count, since) = (AtomicUsize::new(0), Timestamp::default());
+        let generations = RwLock::new(Generations { young, count, old, since, turn: 0 });
+        Self { capacity, generations, changes: Changes::new(2 * capacity) }
     }
 
     /// A copy of what is known of `key`.
@@ -82,19 +88,31 @@ impl<V: Clone> Index<V> {
     {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         match generations.young.entry(key.0) {
-            Entry::Occupied(mut entry) => Some(change(entry.get_mut())),
+            Entry::Occupied(mut entry) => {
+                self.note(key);
+                Some(change(entry.get_mut()))
+            }
             Entry::Vacant(place) => {
                 let carried = generations.old.remove(&key.0).map(|(_, value)| value);
                 if carried.is_none() && generations.count.load(Relaxed) >= self.capacity / 2 {
                     return None;
                 }
                 generations.count.fetch_add(1, Relaxed);
-                Some(change(&mut place.insert(carried.unwrap_or_default())))
+                let mut entry = place.insert(carried.unwrap_or_default());
+                self.note(key);
+                Some(change(&mut entry))
             }
         }
     }
 
-    /// Changes what is known of `key`, if anything is. Does not keep it from being forgotten.
+    /// Notes that what is known of `key` is to be written down. Under the entry's lock, or once it is
+    /// changed: whoever writes it down must not come between.
+    pub fn note(&self, key: Tag) {
+        self.changes.note(key.0, key.0);
+    }
+
+    /// Changes what is known of `key`, if anything is. Does not keep it from being forgotten, nor is
+    /// the change noted.
     pub fn amend<R>(&self, key: Tag, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut entry) = generations.young.get_mut(&key.0) {
@@ -115,6 +133,7 @@ impl<V: Clone> Index<V> {
         if generations.young.insert(key.0, value).is_none() {
             generations.count.fetch_add(1, Relaxed);
         }
+        self.note(key);
         true
     }
 
@@ -137,9 +156,7 @@ impl<V: Clone> Index<V> {
         }
         let full = *generations.count.get_mut() >= self.capacity * 3 / 8;
         if full || now.since(generations.since) >= life / 2 {
-            let young = mem::replace(&mut generations.young, map());
-            generations.old = young;
-            *generations.count.get_mut() = 0;
+            generations.turn();
             generations.since = now;
         }
     }
@@ -151,6 +168,14 @@ impl<V: Clone> Index<V> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<V> Generations<V> {
+    fn turn(&mut self) {
+        self.old = mem::replace(&mut self.young, map());
+        *self.count.get_mut() = 0;
+        self.turn = self.turn.wrapping_add(1);
     }
 }
 

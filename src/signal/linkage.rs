@@ -4,15 +4,17 @@
 //! nobody can be framed by having an id or a conversation of his stolen.
 
 use rapidhash::v3::rapidhash_v3;
+use serde::{Deserialize, Serialize};
 
+use super::shelf::Kept;
 use crate::identity::{Caller, Tag};
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 /// Entries each tier of a linkage index holds, about 32 MB when full.
 pub(super) const CAPACITY: usize = 1 << 19;
 
 /// An account as the owner of something, in 24 bytes. Zero is "nobody".
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Owner {
     account: u64,
     tenant: u64,
@@ -48,7 +50,7 @@ impl Owner {
 
 /// Foreign things one account has shown, told apart by 32 bits of their tags. Counts to eight;
 /// forgotten when nothing was added for a month, the half-life of linkage evidence.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Distinct {
     seen: [u32; 8],
     len: u8,
@@ -75,7 +77,13 @@ impl Distinct {
     }
 
     fn known(&self) -> &[u32] {
-        &self.seen[..usize::from(self.len)]
+        &self.seen[..usize::from(self.len).min(self.seen.len())]
+    }
+}
+
+impl Kept for Distinct {
+    fn shift(&mut self, by: Shift) {
+        self.last = self.last.shifted(by);
     }
 }
 

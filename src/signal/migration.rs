@@ -9,6 +9,7 @@ use super::exchange::Ask;
 use super::index::Tiers;
 use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
+use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
 use crate::time::Timestamp;
 
@@ -18,12 +19,20 @@ pub(super) struct Migration;
 #[derive(Debug)]
 pub(super) struct Given(Tiers<Entry>);
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Entry {
     owner: Owner,
     /// The very same conversation came about on several accounts: a demonstration, a greeting, a
     /// cached answer. It tells nothing.
     common: bool,
+}
+
+impl Kept for Entry {}
+
+impl Shelved for Given {
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(&self.0)
+    }
 }
 
 impl Default for Given {

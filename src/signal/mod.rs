@@ -11,9 +11,11 @@ mod linkage;
 mod registry;
 mod share;
 mod trial;
+pub mod changes;
 pub mod crowd;
 pub mod habits;
 pub mod index;
+pub mod shelf;
 pub mod sketch;
 
 mod challenge;

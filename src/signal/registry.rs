@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::crowd::Crowds;
 use super::exchange::{Ask, Exchange};
 use super::habits::Habits;
+use super::shelf::{Kept, Shelved};
 use super::trial::Trial;
 use crate::time::Timestamp;
 
@@ -28,9 +29,9 @@ pub(super) trait Signal {
         + Serialize
         + JsonSchema;
     /// What is remembered of one account. Counted against the 1 KiB an account may take.
-    type Account: Debug + Default;
+    type Account: Clone + Debug + Default + Kept;
     /// What is remembered of all accounts together: bounded and expiring.
-    type Fleet: Debug + Default;
+    type Fleet: Debug + Default + Shelved;
 
     /// What this very request shows, before it is forwarded. Reads only: it runs on the request's
     /// path, also for accounts that are not known yet (`account` is then empty).
@@ -175,7 +176,7 @@ macro_rules! signals {
         }
 
         /// What every signal remembers of one account.
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub struct Account {
             $($name: <$signal as Signal>::Account,)*
         }
@@ -184,6 +185,34 @@ macro_rules! signals {
         #[derive(Debug, Default)]
         pub struct Fleet {
             $($name: <$signal as Signal>::Fleet,)*
+        }
+
+        impl Account {
+            /// What is remembered, by signal and encoded, where it is anything.
+            pub fn kept(&self) -> Vec<(u8, Vec<u8>)> {
+                let all = [$(shelf::encode(&self.$name)),*];
+                // Who has nothing to remember has nothing but zeros.
+                let told = (0..).zip(all).filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0));
+                told.collect()
+            }
+
+            /// Takes back what [`Account::kept`] gave. What can't be read stays as it is.
+            pub fn recall(&mut self, signal: usize, bytes: &[u8], by: crate::time::Shift) {
+                let mut place = 0..COUNT;
+                $(if place.next() == Some(signal) {
+                    if let Some(mut kept) = shelf::decode::<<$signal as Signal>::Account>(bytes) {
+                        shelf::Kept::shift(&mut kept, by);
+                        self.$name = kept;
+                    }
+                })*
+            }
+        }
+
+        impl Fleet {
+            /// Memory that outlives the process, by signal.
+            pub fn shelves(&self) -> [(&'static str, Option<&dyn shelf::Shelf>); COUNT] {
+                [$((stringify!($name), shelf::Shelved::shelf(&self.$name))),*]
+            }
         }
 
         /// One statistic per signal; none where the signal has nothing to say.

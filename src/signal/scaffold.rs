@@ -6,8 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::changes::{Changed, Changes};
 use super::exchange::Ask;
 use super::registry::{Ended, Family, Signal, Spec};
+use super::shelf::{Entries, Kept, Shelf, Shelved};
+use crate::time::Shift;
 
 pub(super) struct Scaffold;
 
@@ -49,7 +52,7 @@ impl Signal for Scaffold {
 }
 
 /// The share of an account's turns that other accounts have asked too; forgets as it goes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Common(f32);
 
 impl Common {
@@ -62,17 +65,23 @@ impl Common {
     }
 }
 
+impl Kept for Common {}
+
 /// Who asked each turn last: a table in which a turn replaces whatever has its place. What is lost
 /// by that only makes a repeated turn look new.
 #[derive(Debug)]
-pub(super) struct Askers(Box<[AtomicU64]>);
+pub(super) struct Askers {
+    turns: Box<[AtomicU64]>,
+    changes: Changes<u32>,
+}
 
 /// Turns remembered, 8 bytes each: some minutes of a busy fleet, days of a small one.
 const TURNS: usize = 1 << 20;
 
 impl Default for Askers {
     fn default() -> Self {
-        Self((0..TURNS).map(|_| AtomicU64::new(0)).collect())
+        let turns = (0..TURNS).map(|_| AtomicU64::new(0)).collect();
+        Self { turns, changes: Changes::new(TURNS) }
     }
 }
 
@@ -86,8 +95,53 @@ impl Askers {
         // Half of each word tells the turn, half the asker.
         let turn = last & 0xffff_ffff_0000_0000;
         let asker = ask.caller.account.0.iter().take(4).fold(0, |id, &b| id << 8 | u64::from(b));
-        let before = self.0[last as usize % TURNS].swap(turn | asker, Relaxed);
+        let place = last as usize % TURNS;
+        let before = self.turns[place].swap(turn | asker, Relaxed);
+        self.changes.note(place as u32, last);
         before & 0xffff_ffff_0000_0000 == turn && before != turn | asker
+    }
+}
+
+impl Shelved for Askers {
+    fn shelf(&self) -> Option<&dyn Shelf> {
+        Some(self)
+    }
+}
+
+impl Shelf for Askers {
+    fn watch(&self) {
+        self.changes.watch();
+    }
+
+    fn changed(&self, out: &mut Entries<'_>) {
+        let Changed::Keys(places) = self.changes.take() else { return self.all(out) };
+        places.into_iter().for_each(|place| self.tell(place, out));
+    }
+
+    fn all(&self, out: &mut Entries<'_>) {
+        (0..TURNS as u32).for_each(|place| self.tell(place, out));
+    }
+
+    fn recall(&self, place: &[u8], turn: &[u8], _: Shift) -> bool {
+        let place = place.try_into().map(u32::from_le_bytes).map(|place| place as usize);
+        let turn = turn.try_into().map(u64::from_le_bytes);
+        let place = place.ok().and_then(|place| self.turns.get(place));
+        let (Some(place), Ok(turn)) = (place, turn) else { return false };
+        place.store(turn, Relaxed);
+        true
+    }
+
+    fn waiting(&self) -> usize {
+        self.changes.len()
+    }
+}
+
+impl Askers {
+    fn tell(&self, place: u32, out: &mut Entries<'_>) {
+        let turn = self.turns[place as usize].load(Relaxed);
+        if turn != 0 {
+            out(&place.to_le_bytes(), &turn.to_le_bytes());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::{Phrases, Prompt};
 use super::registry::{Asked, Ended, Signal, Spec};
+use super::shelf::Kept;
 
 /// A signal that is the share of requests which hold phrases of some classes.
 ///
@@ -37,12 +38,14 @@ fn holds<S: Phrased>(prompt: &Prompt) -> bool {
 
 /// How many of the account's recent requests had some mark: counts that shrink a little with every
 /// request, so that a low-and-slow account can't wait them out.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Share {
     hits: f32,
     total: f32,
     seen: u32,
 }
+
+impl Kept for Share {}
 
 /// Unmarked requests every account is given to start with: a few early hits are no habit yet.
 const BENEFIT: f32 = 2.0;

@@ -4,6 +4,8 @@
 //! the template; slots won by the words filled in keep changing. So the stable slots *are* the
 //! template, whatever was put into it.
 
+use serde::{Deserialize, Serialize};
+
 use super::crowd::Facet;
 use super::exchange::{Exchange, Prompt};
 use super::sketch::{SLOTS, Sketch};
@@ -29,7 +31,7 @@ const COUNTED: u32 = 256;
 const FULL: u32 = 64;
 
 /// An account's habits. About 410 bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Habits {
     /// Exchanges taken in.
     pub exchanges: u32,
@@ -54,7 +56,7 @@ pub struct Habits {
 /// Each slot is a running majority vote (Boyer and Moore 1981): a prompt with another value takes
 /// one repeat away, and only the last one gone lets a new value in. So a template survives
 /// unrelated prompts in between, as long as it has the majority.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Stable {
     sketch: [u32; SLOTS],
     repeats: [u8; SLOTS],
