@@ -13,6 +13,8 @@
 //! | observe  | what was given away?                       | `guard::observe` |
 //! | learn    | what do we know now?                       | [`engine`] |
 //!
+//! What the engine knows outlives the process in [`store`], beside the journey: nothing waits for it.
+//!
 //! The pure rooms (identity, dialect, signal, policy, engine) hold no socket, thread, clock or
 //! file: time, seeds and environment are arguments, so the live proxy, a replay and a simulation
 //! run the very same engine. `cargo check --no-default-features --lib` builds them alone.
@@ -25,6 +27,8 @@ pub mod signal;
 pub mod policy;
 pub mod engine;
 
+#[cfg(feature = "proxy")]
+pub mod store;
 #[cfg(feature = "proxy")]
 pub mod guard;
 #[cfg(feature = "proxy")]

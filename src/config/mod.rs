@@ -25,7 +25,7 @@ pub use self::mistake::{Mistake, Mistakes};
 pub use self::reload::{Changed, Reload, Reloaded, watch};
 use crate::net::upstream::{self, Endpoint, Url};
 use crate::policy::{Mode, Tenant, TenantSettings};
-use crate::{engine, guard, identity, net, policy, signal, telemetry};
+use crate::{engine, guard, identity, net, policy, signal, store, telemetry};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -54,6 +54,7 @@ pub struct Config {
     pub guard: guard::Settings,
     pub net: net::Settings,
     pub forward: upstream::Settings,
+    pub store: store::Settings,
     pub telemetry: telemetry::Settings,
 }
 

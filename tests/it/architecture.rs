@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use self::scan::{blank, first_segments, functions, has_path, super_chains, without_tests};
 
 /// Every room and the rooms it may import.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("identity", &["time"]),
     ("dialect", &["time"]),
     ("signal", &["time", "identity", "dialect"]),
     ("policy", &["time", "identity", "dialect"]),
     ("engine", &["time", "identity", "dialect", "signal", "policy"]),
+    ("store", &["time", "identity", "dialect", "signal", "policy", "engine"]),
     ("telemetry", &["time", "identity", "dialect", "signal", "policy", "engine"]),
     ("guard", &["time", "identity", "dialect", "signal", "policy", "engine", "telemetry"]),
     ("lab", &["time", "identity", "dialect", "signal", "policy", "engine"]),
@@ -31,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "guard",
             "lab",
             "net",
+            "store",
         ],
     ),
 ];
