@@ -95,9 +95,9 @@ path = {log:?}
     );
     fs::write(&config, text)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
-    let (child, greeting) = greeted(
-        command.env_clear().env("STILLGUARD_LOG", "error").args(["serve", "--config"]).arg(&config),
-    )?;
+    command.env_clear().env("STILLGUARD_LOG", "error");
+    command.env("STILLGUARD_STORE", config.with_file_name("memory"));
+    let (child, greeting) = greeted(command.args(["serve", "--config"]).arg(&config))?;
     let rest = greeting.split_once("listens on ").ok_or("stillguard did not start")?.1;
     let address = rest.split(',').next().unwrap_or_default().parse()?;
     Ok(peer("stillguard", address, child, Some(files)))

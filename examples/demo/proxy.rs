@@ -30,6 +30,9 @@ mode = "enforce"
 [identity]
 # Everyone in this demo calls from this machine and says in x-forwarded-for where they would sit.
 trusted_hops = ["127.0.0.0/8"]
+
+[store]
+enabled = false
 "#
     )
 }

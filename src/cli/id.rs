@@ -8,7 +8,7 @@ use clap::Args;
 use stillguard::identity::{Identifier, Keyring, TenantName};
 use zeroize::Zeroizing;
 
-use super::{Failure, print, read, secret};
+use super::{Failure, home, print, read, secret};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -17,16 +17,25 @@ pub(crate) struct Options {
     /// The tenant at which the key is used; its accounts differ from every other tenant's.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// The directory in which `serve` keeps its memory and the secret it has made.
+    #[arg(long, value_name = "DIRECTORY", env = "STILLGUARD_STORE")]
+    store: Option<PathBuf>,
 }
 
 /// Longer than any credential that identification takes.
 const LONGEST: u64 = 16 << 10;
 
 pub(super) fn id(options: &Options) -> Result<(), Failure> {
-    let config = read(options.config.as_deref())?;
-    let Some(secret) = secret::configured(&config)? else {
-        let message =
-            "an account id needs the deployment's secret: secret_file, or STILLGUARD_SECRET";
+    let mut config = read(options.config.as_deref())?;
+    home::lay_over(&mut config.store, options.store.as_deref());
+    let beside = || home::directory(&config.store).map(|home| secret::beside(&home));
+    let secret = match secret::configured(&config)? {
+        Some(secret) => Some(secret),
+        None => beside().transpose()?.flatten(),
+    };
+    let Some(secret) = secret else {
+        let message = "an account id needs the deployment's secret: secret_file, STILLGUARD_SECRET, \
+            or one that `stillguard serve` has made where it keeps its memory";
         return Err(Failure::Mistakes(message.into()));
     };
     let texts = config.key_texts().map_err(Failure::Unreadable)?;

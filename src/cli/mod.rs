@@ -3,6 +3,7 @@
 mod check;
 mod failure;
 mod fetch;
+mod home;
 mod id;
 mod orders;
 mod replay;

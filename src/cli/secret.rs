@@ -1,7 +1,12 @@
-//! The deployment's secrets and the operators' token: from their files, else from the environment.
+//! The deployment's secrets and the operators' token: from their files, else from the environment, else
+//! from where memory is kept.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use anyhow::Context;
 use stillguard::config::{Config, process_environment};
 use stillguard::guard::{self, Secret as WebhookSecret};
 use stillguard::telemetry::Token;
@@ -72,6 +77,47 @@ pub(super) fn token(config: &Config) -> Result<Option<Token>, Failure> {
     token.map(Some).map_err(|why| Failure::Mistakes(format!("{ADMIN_TOKEN}: {why}")))
 }
 
+/// The secret that lies beside memory. Made where there is none yet: memory is of no use without.
+pub(super) fn kept(directory: &Path) -> anyhow::Result<Secret> {
+    if let Some(secret) = beside(directory)? {
+        return Ok(secret);
+    }
+    let secret = random()?;
+    save(directory, &secret)
+        .with_context(|| format!("can't keep a secret in {}", directory.display()))?;
+    Ok(secret)
+}
+
+/// The secret that lies beside memory, if there is one. One that is none is an error, not replaced:
+/// under another, all that is remembered would be nobody's.
+pub(super) fn beside(directory: &Path) -> anyhow::Result<Option<Secret>> {
+    let file = directory.join(NAME);
+    let digits = match std::fs::read_to_string(&file) {
+        Ok(digits) => Zeroizing::new(digits),
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(why) => return Err(why).with_context(|| format!("can't read {}", file.display())),
+    };
+    let secret = parse(&digits);
+    secret.map(Some).with_context(|| format!("the content of {} {EXPECTED}", file.display()))
+}
+
+const NAME: &str = "secret";
+
+/// Whole or not at all, and never over one that is there.
+fn save(directory: &Path, secret: &Secret) -> io::Result<()> {
+    let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = Zeroizing::new(digits + "\n");
+    let unfinished = directory.join(format!("{NAME}.unfinished"));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(digits.as_bytes())?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&unfinished, directory.join(NAME));
+    std::fs::remove_file(&unfinished)?;
+    linked?;
+    File::open(directory)?.sync_all()
+}
+
 /// A secret for this process only.
 pub(super) fn random() -> anyhow::Result<Secret> {
     let mut secret = Secret::default();
@@ -110,6 +156,21 @@ mod tests {
         {
             assert!(parse(digits).is_none(), "{digits}");
         }
+    }
+
+    #[test]
+    fn a_kept_secret_is_made_once_and_shown_to_nobody() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        assert!(beside(dir.path()).unwrap().is_none());
+        let secret = kept(dir.path()).unwrap();
+        assert_eq!(kept(dir.path()).unwrap(), secret);
+        assert_eq!(beside(dir.path()).unwrap(), Some(secret));
+        let mode = std::fs::metadata(dir.path().join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(dir.path().join(NAME), "not hex").unwrap();
+        assert!(kept(dir.path()).is_err() && beside(dir.path()).is_err());
+        assert!(kept(&dir.path().join("nowhere")).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `stillguard serve`: wires the rooms together and runs them.
 
 mod control;
+mod memory;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +24,8 @@ use stillguard::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use self::control::Control;
-use super::{Failure, joined, print, read, secret};
+use self::memory::{Memory, Place};
+use super::{Failure, home, joined, print, read, secret};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -39,6 +41,9 @@ pub(crate) struct Options {
     /// Where operators connect [default: 127.0.0.1:9090].
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
+    /// The directory in which memory is kept, or `off` [default: what `[store]` in the file says].
+    #[arg(long, value_name = "DIRECTORY", env = "STILLGUARD_STORE")]
+    store: Option<PathBuf>,
 }
 
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
@@ -49,19 +54,21 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     }
     start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
-    let shared = Arc::new(shared(&config)?);
+    let mut place = Place::take(&config);
+    let shared = Arc::new(shared(&config, &mut place)?);
     let telemetry = Arc::clone(&shared.telemetry);
     let endpoints = endpoints(&config, &telemetry)?;
     let guard = GuardLayer::new(Arc::clone(&shared));
-    let notices = guard.notices();
+    let (notices, remembered) = (guard.notices(), guard.memory());
     let stack = (guard, endpoints.clone());
     let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
     let admin_address = admin.local_addr().context("can't tell the admin address")?;
+    let memory = place.start(&config, &shared, remembered).context("can't start the store")?;
     greet(server.local_addr(), admin_address, &config)?;
     let stop = CancellationToken::new();
     let hosts = config.telemetry().admin.hosts;
     let state = AdminState::new(Arc::clone(&shared.telemetry), hosts);
-    let state = Arc::new(state.with_desk(desk(&config, &shared)?));
+    let state = Arc::new(state.with_desk(desk(&config, &shared, &memory)?));
     let watched = options.config.clone().map(|path| (path, file));
     let control = Control {
         shared: Arc::clone(&shared),
@@ -70,22 +77,25 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         notices,
         watched,
         state,
+        memory: memory.clone(),
         stop: stop.clone(),
     };
     let running = control.start(admin)?;
     let served = server.run(stop).map_err(|why| anyhow!("the listener failed: {why}"));
     running.finish();
+    memory.finish();
     if !shared.telemetry.decisions.flush(LAST_LINES) {
         tracing::warn!("the decision log's last lines were not written in time");
     }
     Ok(served?)
 }
 
-/// Where operators' orders are taken. Nothing makes them last yet.
-fn desk(config: &Config, shared: &Shared) -> Result<Desk, Failure> {
+/// Where operators' orders are taken.
+fn desk(config: &Config, shared: &Shared, memory: &Memory) -> Result<Desk, Failure> {
     let audit = AuditLog::new(config.telemetry().audit.path);
-    let (engine, token) = (Arc::clone(&shared.engine), secret::token(config)?);
-    Ok(Desk { engine, clock: shared.clock, token, audit, keep: Box::new(|| false) })
+    let (engine, token, memory) =
+        (Arc::clone(&shared.engine), secret::token(config)?, memory.clone());
+    Ok(Desk { engine, clock: shared.clock, token, audit, keep: Box::new(move || memory.commit()) })
 }
 
 /// How long the decision log may take to write what is left at the end.
@@ -108,22 +118,32 @@ fn laid_over(file: &Config, options: &Options) -> Result<Config, Failure> {
         let upstream = Url::try_from(url.clone());
         config.upstream = Some(upstream.map_err(|why| Failure::Mistakes(why.to_string()))?);
     }
+    home::lay_over(&mut config.store, options.store.as_deref());
     config.listen = options.listen.or(config.listen);
     config.admin = options.admin.or(config.admin);
     Ok(config)
 }
 
-fn shared(config: &Config) -> Result<Shared, Failure> {
-    let secret = match secret::configured(config)? {
-        Some(secret) => secret,
-        None => {
-            tracing::warn!(
-                "no secret_file, no STILLGUARD_SECRET: account ids change at every start"
-            );
-            secret::random()?
-        }
-    };
-    let keyring = Keyring::new(*secret);
+/// The configured secret; else the one beside memory; else one for this process only, under which
+/// nothing is worth keeping.
+fn secret(config: &Config, place: &mut Place) -> Result<secret::Secret, Failure> {
+    if let Some(secret) = secret::configured(config)? {
+        return Ok(secret);
+    }
+    let kept = place.path.as_deref().map(secret::kept);
+    if let Some(Ok(secret)) = kept {
+        return Ok(secret);
+    }
+    if let Some(Err(why)) = kept {
+        tracing::error!("memory is not kept: {why:#}");
+    }
+    tracing::warn!("no secret_file, no STILLGUARD_SECRET: account ids change at every start");
+    place.give_up();
+    Ok(secret::random()?)
+}
+
+fn shared(config: &Config, place: &mut Place) -> Result<Shared, Failure> {
+    let keyring = Keyring::new(*secret(config, place)?);
     let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
     let guard = secret::guard(config).map_err(Failure::Mistakes)?;
     let policies = Policies::from(&config.policy());

@@ -43,7 +43,7 @@ use self::rulings::Rulings;
 pub use self::settings::{Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::{AccountId, Tag, TenantName};
-use crate::policy::{Action, Held, Policies, Policy};
+use crate::policy::{Action, Policies, Policy};
 pub use crate::signal::Clearance;
 use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates, Step, Trial};
 use crate::time::Timestamp;

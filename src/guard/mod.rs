@@ -49,6 +49,7 @@ pub use self::settings::Settings;
 pub use self::socket::Socket;
 use crate::dialect::{self, Dialect, Framing};
 use crate::engine::Engine;
+use crate::engine::memory::Remember;
 use crate::identity::{Identifier, Identity, Keyring, Peer};
 use crate::signal::{Ask, ExchangeId, Trial};
 use crate::telemetry::{FailOpen, Stage, Telemetry};
@@ -78,7 +79,7 @@ struct Room {
     shared: Arc<Shared>,
     /// KiB of request bodies that may yet be buffered.
     buffers: Arc<Semaphore>,
-    challenges: Challenges,
+    challenges: Arc<Challenges>,
     exchanges: AtomicU64,
 }
 
@@ -86,7 +87,7 @@ impl GuardLayer {
     pub fn new(shared: Arc<Shared>) -> Self {
         let kib = shared.settings.load().max_buffered >> 10;
         let buffers = Arc::new(Semaphore::new(kib.clamp(1, Semaphore::MAX_PERMITS)));
-        let challenges = Challenges::new(&shared.keyring, shared.clock);
+        let challenges = Arc::new(Challenges::new(&shared.keyring, shared.clock));
         Self { room: Arc::new(Room { shared, buffers, challenges, exchanges: AtomicU64::new(0) }) }
     }
 
@@ -95,6 +96,11 @@ impl GuardLayer {
     pub fn notices(&self) -> Option<Notices> {
         let queue = self.room.challenges.notices()?;
         Some(Notices { queue, shared: Arc::clone(&self.room.shared) })
+    }
+
+    /// What the guard itself remembers beyond the process: open and spent challenges.
+    pub fn memory(&self) -> Arc<dyn Remember> {
+        Arc::clone(&self.room.challenges) as Arc<dyn Remember>
     }
 }
 

@@ -97,7 +97,8 @@ impl Load<'_> {
                 faulty.push((name, loss));
             }
         }
-        self.sources.iter().for_each(|source| source.recalled());
+        let whole = found.lost.is_empty();
+        self.sources.iter().for_each(|source| source.recalled(whole));
         (found, faulty)
     }
 

@@ -4,6 +4,7 @@
 //! once, at the end or on a refusal looks its series up, about 100 ns.
 
 mod endpoints;
+mod kept;
 mod labels;
 mod tenants;
 
@@ -19,6 +20,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use self::endpoints::Endpoints;
 pub use self::endpoints::{Again, EndpointSeries, GroupSeries, Outcome};
+pub use self::kept::Kept;
+use self::kept::KeptMetrics;
 use self::labels::{
     ByApi, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
     ByTokens,
@@ -54,6 +57,7 @@ pub struct Metrics {
     end_users: Gauge,
     crowds: Gauge,
     endpoints: Endpoints,
+    kept: KeptMetrics,
     log: LogCounters,
 }
 
@@ -222,6 +226,11 @@ impl Metrics {
         self.endpoints.group(name)
     }
 
+    /// How memory is kept beyond the process.
+    pub fn kept(&self, kept: &Kept) {
+        self.kept.set(kept);
+    }
+
     /// Everything in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(16 << 10);
@@ -276,6 +285,7 @@ impl Default for Metrics {
             end_users: add(into, "end_users", "End users whose limits are remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),
             endpoints: Endpoints::new(into),
+            kept: KeptMetrics::new(into),
             log: log(into),
             registry,
         }

@@ -18,7 +18,9 @@ pub use self::admin::{AdminState, Desk, NotAToken, Token, serve, spawn};
 pub use self::audit::{AuditLog, Entry};
 pub use self::decisions::Decisions;
 pub use self::logging::{LoggingError, log_panics, start_logging};
-pub use self::metrics::{Again, EndpointSeries, FailOpen, GroupSeries, Metrics, Outcome, Stage};
+pub use self::metrics::{
+    Again, EndpointSeries, FailOpen, GroupSeries, Kept, Metrics, Outcome, Stage,
+};
 pub use self::settings::{Admin, Audit, DecisionLog, Format, Level, Log, Settings};
 use crate::identity::TenantName;
 

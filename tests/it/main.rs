@@ -7,6 +7,7 @@ mod challenge;
 mod cli;
 mod config;
 mod journey;
+mod memory;
 mod readme;
 mod sdk;
 mod serve;

@@ -84,7 +84,8 @@ fn an_address_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
     command.args(["serve", "--upstream", "http://127.0.0.1:9", "--admin", "127.0.0.1:0"]);
-    let output = command.args(["--listen", &address]).env_clear().output().unwrap();
+    command.args(["--listen", &address, "--store", "off"]);
+    let output = command.env_clear().output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains(&format!("can't listen on {address}")), "{said}");

@@ -27,9 +27,24 @@ impl Proxy {
     }
 
     pub(super) fn start_with(config: &Path, log: Stdio, level: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+        Self::remembering(config, "off".as_ref(), (log, level))
+    }
+
+    /// A proxy that keeps its memory in `store`.
+    pub(super) fn remembering(config: &Path, store: &Path, (log, level): (Stdio, &str)) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_stillguard")), config, store, (log, level))
+    }
+
+    /// The same, by a command that ends in running the program with the words that follow.
+    pub(super) fn spawn(
+        mut command: Command,
+        config: &Path,
+        store: &Path,
+        (log, level): (Stdio, &str),
+    ) -> Self {
         command.arg("serve").arg("--config").arg(config).args(["--listen", "127.0.0.1:0"]);
         command.args(["--admin", "127.0.0.1:0"]).env_clear().env("STILLGUARD_LOG", level);
+        command.env("STILLGUARD_STORE", store);
         let child = command.stdout(Stdio::piped()).stderr(log).spawn();
         let mut child = child.unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());

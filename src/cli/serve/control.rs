@@ -16,11 +16,13 @@ use stillguard::guard::{Attempt, Notices, Shared};
 use stillguard::net::Certificates;
 use stillguard::net::upstream::Endpoints;
 use stillguard::policy::Policies;
+use stillguard::store;
 use stillguard::telemetry::{self, AdminState, FailOpen};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
 use crate::cli::fetch::{Message, fetch};
 use crate::cli::secret;
 
@@ -35,6 +37,7 @@ pub(super) struct Control {
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
     pub(super) stop: CancellationToken,
     pub(super) state: Arc<AdminState>,
+    pub(super) memory: Memory,
 }
 
 pub(super) struct Running {
@@ -65,7 +68,7 @@ impl Control {
     }
 
     async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
-        let Self { shared, certificates, endpoints, notices, watched, stop, state } = self;
+        let Self { shared, certificates, endpoints, notices, watched, stop, state, memory } = self;
         // From here on none of them ends the process; only then may anybody be told it is ready.
         let mut ends = Ends::new()?;
         let _hangup = signal(SignalKind::hangup())?;
@@ -76,7 +79,7 @@ impl Control {
             apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)
         };
         let following = follow(&shared, watched, done.clone(), apply);
-        let ticking = tick(&shared, &ticked, &done);
+        let ticking = tick(&shared, (&ticked, &memory), &done);
         let rereading = reread_keys(&ticked, &done);
         let telling = tell(notices, &done);
         let probing = async {
@@ -105,17 +108,22 @@ impl Running {
 /// Lets the engine forget, once a second.
 async fn tick(
     shared: &Shared,
-    endpoints: &Endpoints,
+    (endpoints, memory): (&Endpoints, &Memory),
     done: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let booted = booted(shared);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = done.cancelled() => return Ok(()),
             _ = seconds.tick() => {
+                if let Some((before, uptime)) = booted.zip(store::uptime()) {
+                    shared.clock.catch_up(uptime.saturating_sub(before));
+                }
                 second(shared);
                 endpoints.report();
+                shared.telemetry.metrics.kept(&memory.kept(shared));
             }
         }
     }
@@ -140,6 +148,12 @@ async fn post(attempt: Attempt) -> Option<StatusCode> {
             None
         }
     }
+}
+
+/// The machine's uptime when the clock started: what it shows beyond is what has really passed since.
+fn booted(shared: &Shared) -> Option<Duration> {
+    let uptime = store::uptime()?;
+    Some(uptime.saturating_sub(Duration::from_nanos(shared.clock.elapsed_nanos())))
 }
 
 /// How often the files that hold providers' keys are read.

@@ -87,7 +87,7 @@ impl Remember for Engine {
         }
     }
 
-    fn recalled(&self) {
+    fn recalled(&self, _: bool) {
         for (_, account) in self.every_account() {
             self.fleet.recount_recalled(&mut lock(&account));
         }

@@ -48,8 +48,8 @@ pub trait Remember: Send + Sync {
     /// Takes back a record. False when it says nothing.
     fn recall(&self, record: Record<'_>, recall: &Recall) -> bool;
 
-    /// Every record there was has been given back.
-    fn recalled(&self) {}
+    /// Every record there was has been given back; `whole`: and none is known to be missing.
+    fn recalled(&self, _whole: bool) {}
 
     /// About how many records have changed.
     fn waiting(&self) -> usize;

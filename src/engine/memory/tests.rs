@@ -46,7 +46,7 @@ impl Written {
             // What is gone may never have been there.
             assert!(again.recall(record, &recall) || value.is_none(), "{record:?}");
         }
-        again.recalled();
+        again.recalled(true);
         again
     }
 }
@@ -124,7 +124,7 @@ proptest! {
             engine.recall(Record { table, key, value: Some(&value) }, &recall);
             engine.recall(Record { table, key, value: None }, &recall);
         }
-        engine.recalled();
+        engine.recalled(true);
     }
 }
 

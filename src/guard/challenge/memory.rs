@@ -1,6 +1,6 @@
 //! A bounded map whose entries expire in the order they came.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub(super) struct Expiring<K, V> {
     /// Ends of lives, soonest first. An entry renewed since has a later one as well.
     ends: VecDeque<(Timestamp, K)>,
     capacity: usize,
+    /// What of it has changed since somebody asked, once somebody does.
+    changed: Option<HashSet<K, rapidhash::fast::RandomState>>,
 }
 
 /// There is no room, and nothing may be forgotten to make some.
@@ -21,7 +23,53 @@ pub(super) struct Full;
 
 impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: HashMap::default(), ends: VecDeque::new(), capacity }
+        Self { entries: HashMap::default(), ends: VecDeque::new(), capacity, changed: None }
+    }
+
+    /// Starts noting what changes.
+    pub(super) fn watch(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// Notes that an entry's value has changed.
+    pub(super) fn note(&mut self, key: K) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key);
+        }
+    }
+
+    /// What has changed since the last call: key, end of life, value.
+    pub(super) fn changes(&mut self) -> Vec<(K, Timestamp, V)>
+    where
+        V: Clone,
+    {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        let told = |key: K| self.entries.get(&key).map(|(end, value)| (key, *end, value.clone()));
+        changed.into_iter().filter_map(told).collect()
+    }
+
+    /// How many have changed.
+    pub(super) fn waiting(&self) -> usize {
+        self.changed.as_ref().map_or(0, HashSet::len)
+    }
+
+    pub(super) fn all(&self) -> Vec<(K, Timestamp, V)>
+    where
+        V: Clone,
+    {
+        self.entries.iter().map(|(key, (end, value))| (*key, *end, value.clone())).collect()
+    }
+
+    /// Puts entries back that were written down, those that live longest if there are too many.
+    pub(super) fn put_back(&mut self, entries: Vec<(K, Timestamp, V)>) {
+        let entries = entries.into_iter().map(|(key, end, value)| (key, (end, value)));
+        self.entries = entries.collect();
+        let mut ends: Vec<_> = self.entries.iter().map(|(key, (end, _))| (*end, *key)).collect();
+        ends.sort_by_key(|(end, _)| *end);
+        self.ends = ends.into();
+        while self.ends.len() > self.capacity {
+            self.forget_oldest();
+        }
     }
 
     /// Whether `key` was not there, and is now. Refuses rather than forget another key.
@@ -69,6 +117,7 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
 
     fn put(&mut self, key: K, value: V, expires: Timestamp) -> &mut V {
         self.ends.push_back((expires, key));
+        self.note(key);
         self.place(key, value, expires)
     }
 
@@ -87,6 +136,9 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
             && self.entries.get(&key).is_some_and(|(expires, _)| *expires == end)
         {
             self.entries.remove(&key);
+            if let Some(changed) = &mut self.changed {
+                changed.remove(&key);
+            }
         }
     }
 }
@@ -137,6 +189,27 @@ mod tests {
             known.renew(2, at(1), LIFE);
         }
         assert!(known.get(&1, at(1)).is_some());
+    }
+
+    #[test]
+    fn what_is_put_back_expires_as_it_would_have() {
+        let mut known = Expiring::<u8, u32>::new(8);
+        known.watch();
+        *known.renew(1, at(0), LIFE) += 7;
+        known.renew(2, at(5), LIFE);
+        assert_eq!(known.changes().len(), 2);
+        assert_eq!(known.changes().len(), 0);
+        *known.renew(1, at(6), LIFE) += 1;
+        assert_eq!(known.waiting(), 0, "whoever changes a value says so");
+        known.note(1);
+        assert_eq!(known.changes(), [(1, at(20), 8)]);
+        let mut again = Expiring::new(8);
+        again.put_back(known.all());
+        assert_eq!(again.first(9, 0, at(21), at(40)), Ok(true));
+        assert_eq!((again.get(&1, at(21)), again.get(&2, at(21))), (None, Some(&0)));
+        let mut small = Expiring::new(1);
+        small.put_back(known.all());
+        assert_eq!((small.get(&1, at(7)), small.get(&2, at(7))), (None, Some(&0)));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The first challenge, `sg-challenge-v1`: a refused account proves that somebody tends it.
 //!
 //! The link in the refusal carries all state; what is kept is whose challenges are open, bounded,
-//! and which are spent. A leaked link lets a stranger do the work for an account, never act as it.
+//! and which are spent. That outlives the process, where memory does; how fast one may answer does not.
+//! A leaked link lets a stranger do the work for an account, never act as it.
 
 mod delivery;
 mod desk;
+mod kept;
 mod memory;
 mod puzzle;
 mod settings;
@@ -13,7 +15,8 @@ mod webhook;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,12 +53,14 @@ const LOOKS: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 pub(super) struct Challenges {
     mint: Mint,
     clock: Clock,
-    /// Seconds since the epoch. What is spent is forgotten with the process, so links made up to
-    /// here are taken for expired.
-    started: u32,
+    /// Seconds since the epoch from which on it is known what is spent: the process's start, or an
+    /// earlier one's whose memory was kept. Links made up to here are taken for expired.
+    started: AtomicU32,
     memory: Mutex<Memory>,
     notices: Sender<Notice>,
     queue: Mutex<Option<Receiver<Notice>>>,
+    /// What was written down, as it is read back.
+    recalled: Mutex<kept::Recalled>,
 }
 
 #[derive(Debug)]
@@ -109,7 +114,8 @@ impl Challenges {
         let mint = Mint::new(keyring.derive("challenge"));
         let (notices, queue) = channel(delivery::QUEUE);
         let (memory, queue) = (Mutex::new(memory), Mutex::new(Some(queue)));
-        Self { mint, clock, started: seconds(clock.now()), memory, notices, queue }
+        let (started, recalled) = (AtomicU32::new(seconds(clock.now())), Mutex::default());
+        Self { mint, clock, started, memory, recalled, notices, queue }
     }
 
     /// What waits to be delivered to the operator's system. Once.
@@ -129,7 +135,7 @@ impl Challenges {
         let token = Token {
             bits: settings.difficulty(excess, cleared),
             count: PUZZLES,
-            issued: seconds(now).max(self.started.saturating_add(1)),
+            issued: seconds(now).max(self.started().saturating_add(1)),
             account,
             nonce: ask.id.0.0.to_be_bytes(),
         };
@@ -143,7 +149,7 @@ impl Challenges {
 
     /// Whether work on the challenge can still be of use.
     fn is_open(&self, token: &Token, settings: &Settings) -> Result<(), Outcome> {
-        if token.issued <= self.started || expiry(token, settings) <= self.clock.now() {
+        if token.issued <= self.started() || expiry(token, settings) <= self.clock.now() {
             return Err(Outcome::Expired);
         }
         let elsewhere = settings.webhook.as_ref().is_some_and(|webhook| webhook.required);
@@ -225,6 +231,7 @@ impl Challenges {
         let mut memory = self.memory();
         let cleared = memory.cleared.renew(token.account, now, DAY);
         *cleared = cleared.saturating_add(1);
+        memory.cleared.note(token.account);
         Outcome::Cleared { seconds: settings.clear_seconds, requests: settings.clear_requests }
     }
 
@@ -257,8 +264,14 @@ impl Challenges {
             return Outcome::Unknown;
         }
         let until = if step == Step::Denied { now + life } else { now };
-        *self.memory().denied.renew(account, now, life) = until;
+        let mut memory = self.memory();
+        *memory.denied.renew(account, now, life) = until;
+        memory.denied.note(account);
         Outcome::Noted
+    }
+
+    fn started(&self) -> u32 {
+        self.started.load(Relaxed)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
