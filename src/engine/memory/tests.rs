@@ -17,7 +17,10 @@ const STRICT: &str = r#"{"defaults": {"mode": "enforce",
 
 /// Records as a file would hold them, one after the other.
 #[derive(Debug, Default)]
-struct Written(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>)>);
+struct Written(Vec<Owned>);
+
+/// Table, key and value.
+type Owned = (&'static str, Vec<u8>, Option<Vec<u8>>);
 
 impl Written {
     fn take(&mut self, give: impl FnOnce(&mut Sink<'_>)) {
