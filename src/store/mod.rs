@@ -20,9 +20,9 @@
 //! A table of one's own, durable at once: make a [`Ledger`], hand it to [`Opened::start`] with the
 //! other sources, then `ledger.put(..)` and `store.commit()`.
 //!
-//! Own files, because both classes are cheap in them: appending 350,000 accounts takes about a
-//! second, of which a B-tree on disk made half a minute, and a file whose every block is sealed can
-//! lose any of them without losing the rest.
+//! Own files, because both classes are cheap in them: a million records of 216 bytes took 0.8 s as one
+//! file and 40 s as a B-tree on disk (redb 4.6, two busy cores); and a file whose every block is sealed
+//! can lose any of them without losing the rest. `cargo bench --bench store` measures this one.
 
 mod block;
 mod directory;
@@ -105,8 +105,8 @@ impl Opened {
         Directory::open(path).map(Self)
     }
 
-    /// Reads back what there is, which takes about a second per million records, and starts the
-    /// writer. Fails only where no thread can be started.
+    /// Reads back what there is and starts the writer. Blocks until all is read. Fails only where no
+    /// thread can be started.
     pub fn start(self, setup: Setup) -> io::Result<(Store, Found)> {
         let Setup { settings, keyring, sources, clock } = setup;
         let (directory, seal) = (self.0, Seal::new(&keyring));
