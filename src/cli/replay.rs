@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use stillguard::engine::Engine;
 use stillguard::identity::Keyring;
-use stillguard::lab::history::{self, Report};
+use stillguard::lab::history::{self, Found, Report};
 use stillguard::lab::replay::{Summary, replay};
 use stillguard::policy::{Action, Policies};
 
@@ -133,7 +133,25 @@ fn table(report: &Report) -> String {
             met.accounts, met.shaped, met.throttled, met.challenged, met.dropped
         );
     }
+    campaigns(&mut text, &report.campaigns);
     text
+}
+
+fn campaigns(text: &mut String, found: &[Found]) {
+    for Found { about, labels } in found {
+        let who: Vec<_> = labels.iter().map(|(label, count)| format!("{count} {label}")).collect();
+        let _ = writeln!(
+            text,
+            "{}: {}, {} members ({}), {:.1} nats, {} exchanges served and {} refused since it was formed",
+            about.id,
+            about.state.name(),
+            about.members,
+            who.join(", "),
+            about.score,
+            about.harvest.served,
+            about.harvest.refused
+        );
+    }
 }
 
 fn open(path: &PathBuf) -> anyhow::Result<File> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::kept::Saved;
 use super::Clearance;
+use super::campaign::CampaignId;
 use super::cohort::{Cohort, Cohorts, step};
 use super::memory::Urgency;
 use super::pace::Pace;
@@ -44,6 +45,11 @@ pub(super) struct Account {
     pub(super) clearance: Option<Granted>,
     pub(super) score: f32,
     pub(super) pace: Arc<Pace>,
+    /// Its part in what the members of a contained campaign share.
+    pub(super) share: Option<Arc<Pace>>,
+    /// The campaign it is counted in, and whether any of its keys was hot when it last asked.
+    pub(super) campaign: Option<CampaignId>,
+    pub(super) watched: bool,
     /// Bodies that stillguard refused last and that have not come again.
     refused: [Tag; REFUSED],
     /// What of it is not written down yet.
@@ -115,6 +121,9 @@ impl Account {
             clearance: None,
             score: f32::NEG_INFINITY,
             pace: Arc::default(),
+            share: None,
+            campaign: None,
+            watched: false,
             refused: [Tag::default(); REFUSED],
             unwritten: None,
         }
@@ -251,6 +260,13 @@ pub(super) fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
     });
     speaks.fold(0, |bits, ((spec, _), _)| bits | 1 << spec.family.index())
 }
+
+/// The families that speak for an account though it was set a task along with others. What it asks,
+/// how, how often and in which words is the task's then: it says nothing of the crowd.
+pub(super) const OWN_DOING: u8 = 1 << Family::P.index()
+    | 1 << Family::N.index()
+    | 1 << Family::L.index()
+    | 1 << Family::X.index();
 
 /// The families of a set of bits.
 pub(super) fn speaking(bits: u8) -> impl Iterator<Item = Family> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::account::Account;
+use super::campaign::CampaignId;
 use super::fleet::Fleet;
 use super::order::Ruling;
 use super::score;
@@ -33,6 +34,10 @@ pub struct Explanation {
     /// Strongest first.
     pub evidence: Vec<Finding>,
     pub crowds: Vec<Company>,
+    /// The campaign it is counted in, and whether its members share one pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
+    pub contained: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clearance: Option<Clearance>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +96,9 @@ impl Engine {
         let held = lock(&found);
         let told = Told { rules: (&rules.settings, policy), fleet: &self.fleet, now };
         let ruling = self.rulings.of(account);
-        Some(Explanation { ruling, ..told.explain(account, &held) })
+        let campaign = held.campaign.filter(|_| !held.established);
+        let contained = campaign.is_some_and(|id| self.campaigns.is_contained(id));
+        Some(Explanation { ruling, campaign, contained, ..told.explain(account, &held) })
     }
 }
 
@@ -132,6 +139,8 @@ impl Told<'_> {
             evidence,
             crowds,
             clearance: account.clearance.map(|granted| granted.clearance),
+            campaign: None,
+            contained: false,
             ruling: None,
             relief,
         }
@@ -221,6 +230,10 @@ impl Explanation {
                 crowd.facet.map_or("key", Facet::in_words),
                 crowd.established
             );
+        }
+        if let Some(campaign) = self.campaign {
+            let what = if self.contained { ", whose members share one pace" } else { "" };
+            let _ = write!(words, "\nIt is in campaign {campaign}{what}.");
         }
         self.say_outlook(&mut words);
         words

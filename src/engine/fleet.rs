@@ -7,13 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::account::{Account, Keys, speaking};
+use super::campaign::{Matches, is_followed};
 use super::cohort::Cohorts;
 use super::group::{self, Rates};
 use super::settings::Group;
 use crate::identity::Tag;
 use crate::policy::Action;
 use crate::signal::crowd::octave;
-use crate::signal::habits::{caller_keys, prompt_keys};
+use crate::signal::habits::{Askers, caller_keys, prompt_keys};
 use crate::signal::{self, Ask, Crowd, Crowds, Facet, Family};
 use crate::time::Timestamp;
 
@@ -22,6 +23,8 @@ pub(super) struct Fleet {
     pub(super) memory: signal::Fleet,
     pub(super) crowds: Crowds,
     pub(super) cohorts: Cohorts,
+    /// Who asked each turn last.
+    pub(super) askers: Askers,
     rates: Rates,
     /// Crowds whose counts have changed since the last tick.
     dirty: Mutex<BTreeSet<Tag>>,
@@ -34,6 +37,8 @@ pub(super) struct Around {
     pub(super) heat: f32,
     pub(super) facet: Option<Facet>,
     pub(super) floor: Action,
+    /// The campaigns its keys are those of.
+    pub(super) matches: Matches,
 }
 
 /// How often every crowd is weighed anew, changed or not: base rates drift.
@@ -46,26 +51,58 @@ const KEEP: Duration = Duration::from_secs(24 * 3600);
 /// can agree by chance, two hardly.
 const MATCHES: usize = 2;
 
+/// Exchanges after which an account has keys of its own, and had the chance to show evidence.
+pub(super) const NEWCOMER: u32 = 5;
+
 impl Fleet {
     /// The hottest crowd among the keys this account is counted under and those of this very ask.
     pub(super) fn around(&self, ask: &Ask, account: &Account, group: &Group) -> Around {
         let mut around = Around::default();
         let mut matches = 0;
         for (facet, key) in prompt_keys(&ask.prompt).chain(caller_keys(&ask.caller)) {
-            let Some(crowd) = self.crowds.get(key).filter(|crowd| crowd.heat > 0.0) else {
+            let Some(crowd) = self.crowds.get(key).filter(is_followed) else {
                 continue;
             };
-            matches += usize::from(facet == Facet::User);
-            if facet != Facet::User || matches >= MATCHES || account.keys.contains(key) {
+            let own = account.keys.contains(key);
+            if !own {
+                around.matches.add(facet, &crowd, group::floor(&crowd, group));
+            }
+            matches += usize::from(facet == Facet::User && crowd.heat > 0.0);
+            if facet != Facet::User || matches >= MATCHES || own {
                 around.weigh(&crowd, facet, account, group);
             }
         }
         for &key in account.keys.as_slice() {
-            if let Some(crowd) = self.crowds.get(key).filter(|crowd| crowd.heat > 0.0) {
-                around.weigh(&crowd, crowd.facet.unwrap_or(Facet::System), account, group);
+            if let Some(crowd) = self.crowds.get(key).filter(is_followed) {
+                let facet = crowd.facet.unwrap_or(Facet::System);
+                around.matches.add(facet, &crowd, group::floor(&crowd, group));
+                around.weigh(&crowd, facet, account, group);
             }
         }
+        around.settle(account);
         around
+    }
+
+    /// The hot keys an account is counted under.
+    pub(super) fn followed(&self, account: &Account) -> Vec<(Facet, Tag)> {
+        let crowd =
+            |key: &Tag| self.crowds.get(*key).filter(is_followed).map(|crowd| (*key, crowd));
+        let hot = account.keys.as_slice().iter().filter_map(crowd);
+        hot.map(|(key, crowd)| (crowd.facet.unwrap_or(Facet::System), key)).collect()
+    }
+
+    /// What membership in `crowd` would add to a score, and what each family contributes to it.
+    pub(super) fn heat(&self, crowd: &Crowd, group: &Group) -> f32 {
+        group::heat(crowd, &self.rates, group)
+    }
+
+    pub(super) fn families(&self, crowd: &Crowd, group: &Group) -> [f32; Family::ALL.len()] {
+        group::families(crowd, &self.rates, group)
+    }
+
+    /// Most established accounts that may share what is acted on.
+    pub(super) fn breaker(&self, group: &Group) -> f32 {
+        group::breaker(&self.rates, group)
     }
 
     /// Counts an account under the keys its habits now give, and no longer under those they don't.
@@ -259,8 +296,20 @@ impl Around {
             self.heat = crowd.heat;
             self.facet = Some(facet);
         }
-        if !account.established {
+        // Who has asked a few times and shown nothing but the key is company, not a member.
+        let others = account.fired & !(1 << facet.family().index()) != 0;
+        let joins = others || account.habits.exchanges < NEWCOMER;
+        if joins && crowd.campaign == Tag::default() {
             self.floor = self.floor.max(group::floor(crowd, group));
+        }
+    }
+
+    /// What a crowd that is a campaign's holds down are the campaign's members, not their neighbours.
+    fn settle(&mut self, account: &Account) {
+        if account.established {
+            self.floor = Action::Allow;
+        } else if let Some(found) = self.matches.best(account.fired) {
+            self.floor = self.floor.max(found.floor);
         }
     }
 }

@@ -46,26 +46,30 @@ impl Rates {
 /// members firing at honest rate p. It equals the usual z^2/2 for large crowds and stays exact for
 /// small ones, where the normal approximation overstates rare families by orders of magnitude.
 pub(super) fn heat(crowd: &Crowd, rates: &Rates, group: &Group) -> f32 {
-    let Some(own) = crowd.facet.map(|facet| facet.family()) else { return 0.0 };
-    if crowd.members < group.min_members || tripped(crowd, rates, group) {
+    let nats = families(crowd, rates, group);
+    let contribute = nats.iter().filter(|nats| **nats > 0.0).count();
+    if contribute < 2 && nats[Family::L.index()] <= 0.0 {
         return 0.0;
+    }
+    nats.iter().sum::<f32>().clamp(0.0, group.cap)
+}
+
+/// What each family contributes, at most [`FAMILY_CAP`] each, discounted by the key's popularity.
+pub(super) fn families(crowd: &Crowd, rates: &Rates, group: &Group) -> [f32; FAMILIES] {
+    let Some(own) = crowd.facet.map(|facet| facet.family()) else { return [0.0; FAMILIES] };
+    if crowd.members < group.min_members || tripped(crowd, rates, group) {
+        return [0.0; FAMILIES];
     }
     let tested = (rates.crowds.load(Relaxed).max(1) as f32).ln();
     let spread = 1.0 + (crowd.members - 1) as f32 * group.correlation;
-    let (mut sum, mut families, mut linked) = (0.0, 0, false);
-    for family in Family::ALL.into_iter().filter(|family| *family != own) {
-        let exponent = chernoff(crowd.fired[family.index()], crowd.members, rates.of(family));
-        let nats = (exponent / spread - tested).clamp(0.0, FAMILY_CAP);
-        if nats > 0.0 {
-            sum += nats;
-            families += 1;
-            linked |= family == Family::L;
+    let rarity = rarity(crowd.aged, rates.established.load(Relaxed));
+    Family::ALL.map(|family| {
+        if family == own {
+            return 0.0;
         }
-    }
-    if families < 2 && !linked {
-        return 0.0;
-    }
-    (sum * rarity(crowd.aged, rates.established.load(Relaxed))).clamp(0.0, group.cap)
+        let exponent = chernoff(crowd.fired[family.index()], crowd.members, rates.of(family));
+        (exponent / spread - tested).clamp(0.0, FAMILY_CAP) * rarity
+    })
 }
 
 /// `n KL(k/n || p)` for k above expectation, else zero.
@@ -88,8 +92,12 @@ fn rarity(aged: u32, established: u32) -> f32 {
 
 /// The circuit breaker: too many established accounts share the key for it to be a campaign.
 pub(super) fn tripped(crowd: &Crowd, rates: &Rates, group: &Group) -> bool {
-    let allowed = rates.established.load(Relaxed) as f32 * group.breaker_share;
-    crowd.aged as f32 > allowed.max(2.0)
+    crowd.aged as f32 > breaker(rates, group)
+}
+
+/// Most established accounts that may share what is acted on.
+pub(super) fn breaker(rates: &Rates, group: &Group) -> f32 {
+    (rates.established.load(Relaxed) as f32 * group.breaker_share).max(2.0)
 }
 
 /// The rung at which a new account that matches a condemned crowd starts: where at least half of

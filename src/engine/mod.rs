@@ -8,6 +8,7 @@
 //! into accounts, so the order can't be inverted.
 
 mod account;
+mod campaign;
 mod cohort;
 mod end_users;
 mod explanation;
@@ -29,6 +30,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use dashmap::DashMap;
 
 use self::account::{Account, Granted};
+use self::campaign::Campaigns;
+pub use self::campaign::{
+    About, Bucket, Campaign, CampaignId, Capability, Harvest, Member, NotACampaignId, Pivot,
+    Release, State, Taken,
+};
 use self::cohort::Cohort;
 use self::end_users::EndUsers;
 pub use self::explanation::{Company, Explanation, Finding, Relief};
@@ -40,7 +46,7 @@ pub use self::order::{Disobeyed, NotWords, Order, Ruling, Verb, Words};
 use self::pace::Pools;
 pub use self::pace::{Pace, Window};
 use self::rulings::Rulings;
-pub use self::settings::{Caps, Group, Settings};
+pub use self::settings::{Campaigns as CampaignSettings, Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::{AccountId, Tag, TenantName};
 use crate::policy::{Action, Policies, Policy};
@@ -56,6 +62,7 @@ pub struct Engine {
     rules: RwLock<Arc<Rules>>,
     accounts: DashMap<AccountId, Arc<Mutex<Account>>, KeyHash>,
     fleet: Fleet,
+    campaigns: Campaigns,
     strangers: Arc<Pace>,
     pools: Pools,
     end_users: EndUsers,
@@ -78,6 +85,8 @@ struct Weighed {
     verdict: Verdict,
     /// The mildest rung that a condemned crowd allows.
     floor: Action,
+    /// Keys of it were hot, or a campaign's.
+    watched: bool,
 }
 
 impl Engine {
@@ -87,6 +96,7 @@ impl Engine {
             rules: RwLock::new(Arc::new(Rules { settings, policies })),
             accounts: DashMap::default(),
             fleet: Fleet::default(),
+            campaigns: Campaigns::default(),
             strangers: Arc::default(),
             pools: Pools::default(),
             end_users: EndUsers::default(),
@@ -117,6 +127,7 @@ impl Engine {
         let mut verdict = weighed.verdict;
         verdict.known = true;
         account.score = verdict.score;
+        account.watched = weighed.watched;
         let before = account.held;
         self.hold(policy, ask, &mut account, weighed.floor);
         self.fleet.recount(&mut account);
@@ -141,7 +152,8 @@ impl Engine {
         }
         verdict.exempt = ruling == Some(Action::Allow)
             || !verdict.ruled && policy.allowance(ask.caller.account, ask.at).is_some();
-        verdict.enforced = !verdict.exempt && (verdict.ruled || policy.enforces(verdict.action));
+        let carried_out = verdict.ruled || campaign::raise(policy, &mut verdict);
+        verdict.enforced = !verdict.exempt && carried_out;
         verdict
     }
 
@@ -154,6 +166,12 @@ impl Engine {
         let strengths = account.strengths(ask.at, &statistics, &self.fleet.cohorts);
         let sum = score::sum(&strengths, &settings.signals, &settings.caps, policy);
         let crowd = self.fleet.around(ask, account, &settings.group);
+        let campaign = if account.established || crowd.matches.is_empty() {
+            None
+        } else {
+            let fired = account.fired | account::fired(&strengths, &settings.signals);
+            crowd.matches.best(fired)
+        };
         let prior =
             if account.established { settings.prior_established } else { settings.prior_new };
         let score = prior + sum.families.iter().sum::<f32>() + crowd.heat;
@@ -163,9 +181,12 @@ impl Engine {
             evidence: sum.evidence,
             group: crowd.heat,
             facet: crowd.facet,
+            campaign: campaign.map(|found| found.campaign),
+            contained: campaign.is_some_and(|found| self.campaigns.is_contained(found.campaign)),
             ..Verdict::default()
         };
-        Weighed { verdict, floor: crowd.floor }
+        let watched = crowd.heat > 0.0 || !crowd.matches.is_empty();
+        Weighed { verdict, floor: crowd.floor, watched }
     }
 
     /// Takes in an exchange that has ended, was cut short or was refused.
@@ -174,6 +195,7 @@ impl Engine {
     /// leave nothing behind but, where stillguard itself refused them, what was refused.
     pub fn learn(&self, exchange: &Exchange) {
         let rules = self.rules();
+        self.campaigns.answered(exchange);
         let id = exchange.ask.caller.account;
         let known = self.find(id);
         let begins = known.is_none()
@@ -194,6 +216,7 @@ impl Engine {
                 &mut stranger.memory,
                 &self.fleet.memory,
             );
+            self.sight(&rules, exchange, (&mut stranger, false));
         }
     }
 
@@ -221,6 +244,7 @@ impl Engine {
         let seen = account.has_seen(exchange);
         if !seen {
             account.habits.take(exchange);
+            account.habits.share(&exchange.ask, &self.fleet.askers);
         }
         self.fleet.reload(account);
         self.fleet.regroup(account, now, &settings.group);
@@ -233,7 +257,12 @@ impl Engine {
             account.show(now, &learnt, &self.fleet.cohorts);
         }
         let strengths = account.strengths(now, &[None; signal::COUNT], &self.fleet.cohorts);
-        self.fleet.speak(account, account::fired(&strengths, &settings.signals), &settings.group);
+        let mut fired = account::fired(&strengths, &settings.signals);
+        if account.habits.is_set_task() {
+            fired &= account::OWN_DOING;
+        }
+        self.fleet.speak(account, fired, &settings.group);
+        self.sight(rules, exchange, (account, true));
     }
 
     /// Forgets what has expired and weighs crowds anew. Call once a second of event time.
@@ -242,6 +271,8 @@ impl Engine {
         signal::tick(&rules.settings.signals, &self.fleet.memory, now);
         self.fleet.tick(now, &rules.settings.group);
         self.rulings.expire(now);
+        let (settings, policies) = (&rules.settings, &*rules.policies);
+        self.campaigns.tick(now, &self.fleet, (settings, policies), self.accounts.len());
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(*swept) >= SWEEP {
             *swept = now;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::campaign::Release;
 use crate::signal::{self, Family};
 
 /// How evidence is remembered and added up. Defaults follow the published base rates this project
@@ -28,6 +29,7 @@ pub struct Settings {
     pub prior_established: f32,
     pub caps: Caps,
     pub group: Group,
+    pub campaign: Campaigns,
     #[serde(skip)]
     #[schemars(skip)]
     pub signals: signal::Settings,
@@ -64,6 +66,27 @@ pub struct Group {
     pub breaker_share: f32,
 }
 
+/// When crowds are one campaign. What is done about it is for each tenant's policy to say.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Campaigns {
+    /// Nats of heat from which a crowd begins a campaign.
+    pub heat: f32,
+    /// Share of a crowd's members, or of the smaller campaign's, that makes two of them one.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub overlap: f32,
+    /// Circuit breaker: a campaign with more than this share of all accounts is none. Up to a hundred
+    /// members are.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub breaker_share: f32,
+    /// Hours without an exchange after which a campaign is closed, and days after which a closed one
+    /// is forgotten.
+    pub close_after_hours: u16,
+    pub forget_after_days: u16,
+    /// New models. Unnamed ones are noticed when five accounts have been answered by them.
+    pub releases: Vec<Release>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -75,6 +98,7 @@ impl Default for Settings {
             prior_established: -9.2,
             caps: Caps::default(),
             group: Group::default(),
+            campaign: Campaigns::default(),
             signals: signal::Settings::default(),
         }
     }
@@ -89,6 +113,19 @@ impl Default for Caps {
 impl Default for Group {
     fn default() -> Self {
         Self { min_members: 5, cap: 6.0, correlation: 0.05, breaker_share: 0.001 }
+    }
+}
+
+impl Default for Campaigns {
+    fn default() -> Self {
+        Self {
+            heat: 2.0,
+            overlap: 0.5,
+            breaker_share: 0.25,
+            close_after_hours: 72,
+            forget_after_days: 30,
+            releases: Vec::new(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::campaign::CampaignId;
 use crate::policy::Action;
 use crate::signal::{CATALOGUE, Facet};
 
@@ -22,7 +23,12 @@ pub struct Verdict {
     pub group: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facet: Option<Facet>,
-    /// What the ladder calls for.
+    /// The campaign the account is in, and whether that is contained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<CampaignId>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub contained: bool,
+    /// What the ladder calls for, or the containment.
     pub action: Action,
     /// Whether policy carries it out. If not, the exchange passes and this is a "would have".
     pub enforced: bool,
@@ -71,6 +77,10 @@ impl Verdict {
                  more often than honest accounts do.",
                 self.group
             );
+        }
+        if let Some(campaign) = self.campaign {
+            let what = if self.contained { ": its members share one pace" } else { "" };
+            let _ = write!(words, "\n  It is in campaign {campaign}{what}.");
         }
         words
     }

@@ -75,6 +75,16 @@ impl Cost {
         }
     }
 
+    /// What it comes to where requests and tokens cost so many times more.
+    pub(super) fn dearer(self, [requests, tokens]: [f64; 2]) -> Self {
+        let times = |count: u32, by: f64| (f64::from(count) * by).ceil() as u32;
+        Self {
+            requests: times(self.requests, requests),
+            input: times(self.input, tokens),
+            output: times(self.output, tokens),
+        }
+    }
+
     /// In the order of [`Measure::ALL`].
     pub(super) fn each(self) -> [u32; 4] {
         [self.requests, self.input, self.output, self.input.saturating_add(self.output)]

@@ -11,7 +11,7 @@ use super::challenge;
 use super::limit::{Limiter, Pass};
 use super::refusal::Refusal;
 use super::throttle;
-use crate::engine::{Pace, Verdict};
+use crate::engine::{Bucket, Engine, Pace, Verdict};
 use crate::policy::{Action, Policy};
 use crate::signal::{Ask, Step, Trial};
 
@@ -29,13 +29,16 @@ pub(super) fn enforce(
     let policies = engine.policies();
     let policy = policies.of(&ask.caller.tenant);
     let known = engine.pace(ask.caller.account);
-    let mut limiter = Limiter::new(engine, policy, ask, known.as_ref());
+    let shares = contained(engine, policy, (ask, verdict));
+    let limiter = Limiter::new(engine, policy, ask, known.as_ref());
+    let mut limiter = limiter.within(policy, shares.as_ref());
     let now = room.now();
     match verdict.outcome() {
         Action::Drop => return Err(Refusal::dropped()),
         Action::Challenge if known.is_some() => {
             return Err(challenged(room, (ask, verdict), policy.ladder.challenge, head));
         }
+        Action::Throttle if shares.is_some() && verdict.score < policy.ladder.throttle => {}
         Action::Challenge | Action::Throttle => {
             let pace = known.as_ref().unwrap_or_else(|| engine.strangers());
             let slowed = slow(policy, verdict, pace, now);
@@ -46,6 +49,13 @@ pub(super) fn enforce(
         Action::Shape | Action::Allow => {}
     }
     limiter.admit(ask, now)
+}
+
+/// What the caller shares with the other members of its campaign, where that is carried out.
+fn contained(engine: &Engine, policy: &Policy, (ask, verdict): (&Ask, &Verdict)) -> Option<Bucket> {
+    let carried_out = verdict.contained && verdict.enforced && policy.contains() && !verdict.ruled;
+    let campaign = verdict.campaign.filter(|_| carried_out)?;
+    engine.bucket(campaign, ask.caller.account)
 }
 
 /// Puts a challenge to the account, `rung` being the score from which it holds.

@@ -10,13 +10,15 @@ use super::cap::Cap;
 use super::refusal::Refusal;
 use super::throttle::{Permit, Wait};
 use crate::dialect::{Dialect, Standing, Standings, Usage};
-use crate::engine::{Engine, Pace};
-use crate::policy::{Announce, Limits, Measure, Policy, Throttle, UnknownUsage};
+use crate::engine::{Bucket, Engine, Pace};
+use crate::policy::{Announce, Containment, Limits, Measure, Policy, Throttle, UnknownUsage};
 use crate::signal::{Ask, Exchange};
 use crate::time::Timestamp;
 
-/// End user, account, group, tenant.
-const SCOPES: usize = 4;
+/// End user, account, its part in a contained campaign, that campaign, group, tenant.
+const SCOPES: usize = 6;
+const ACCOUNT: usize = 1;
+const CAMPAIGN: [usize; 2] = [2, 3];
 
 /// How long to wait for another exchange to end: nobody knows.
 const SOON: Duration = Duration::from_secs(1);
@@ -39,6 +41,26 @@ pub(super) struct Limiter {
 struct Scope {
     pace: Arc<Pace>,
     limits: Limits,
+    /// How many times more a request and a token cost here than elsewhere.
+    dearer: [f64; 2],
+    /// Callers are told nothing of it: they shall not learn that they are in a campaign.
+    hidden: bool,
+}
+
+impl Scope {
+    fn new(pace: Arc<Pace>, limits: Limits) -> Self {
+        Self { pace, limits, dearer: [1.0; 2], hidden: false }
+    }
+
+    /// What the members of a contained campaign share, narrowest first: one member's part, all.
+    fn of_campaign(policy: &Containment, bucket: &Bucket) -> [Self; 2] {
+        let requests = Limits { requests: Some(policy.requests), ..Limits::default() };
+        let both = Limits { tokens: Some(policy.tokens), ..requests };
+        let own = [bucket.own_slower(), 1.0];
+        [(&bucket.own, requests, own), (&bucket.whole, both, bucket.slower)].map(
+            |(pace, limits, dearer)| Self { pace: Arc::clone(pace), limits, dearer, hidden: true },
+        )
+    }
 }
 
 impl Limiter {
@@ -55,18 +77,18 @@ impl Limiter {
         let (each, of_user) = group.map_or((policy.limits, policy.end_user_limits), |group| {
             (group.limits, group.end_user_limits)
         });
-        let account = known.map(|pace| Scope { pace: Arc::clone(pace), limits: each });
+        let account = known.map(|pace| Scope::new(Arc::clone(pace), each));
         let named = ask.caller.end_user.filter(|_| known.is_some() && !of_user.is_none());
         let end_user =
             named.and_then(|user| engine.end_user_pace((ask.caller.account, user), ask.at));
-        let end_user = end_user.map(|pace| Scope { pace, limits: of_user });
+        let end_user = end_user.map(|pace| Scope::new(pace, of_user));
         let shared = |limits: Limits, name: Option<&str>| {
             let pace = (!limits.is_none()).then(|| engine.shared_pace(tenant, name));
-            pace.map(|pace| Scope { pace, limits })
+            pace.map(|pace| Scope::new(pace, limits))
         };
         let group = group.and_then(|group| shared(group.total_limits, Some(&group.name)));
         Self {
-            scopes: [end_user, account, group, shared(policy.total_limits, None)],
+            scopes: [end_user, account, None, None, group, shared(policy.total_limits, None)],
             announce: policy.announce,
             unknown_usage: policy.unknown_usage,
             stranger: known.is_none(),
@@ -77,10 +99,22 @@ impl Limiter {
     /// Narrows what a throttled account may do at once, and slows its streams.
     pub(super) fn tighten(&mut self, throttle: &Throttle, times: f64) {
         self.stream_rate = throttle.stream_rate(times);
-        if let ([Some(account), ..], Some(most)) = (&mut self.scopes, throttle.concurrency(times)) {
+        if let (Some(account), Some(most)) =
+            (&mut self.scopes[ACCOUNT], throttle.concurrency(times))
+        {
             let own = account.limits.concurrency;
             account.limits.concurrency = Some(own.map_or(most, |own| own.min(most)));
         }
+    }
+
+    /// The same for a member of a contained campaign.
+    pub(super) fn within(mut self, policy: &Policy, bucket: Option<&Bucket>) -> Self {
+        if let Some(bucket) = bucket {
+            let [own, whole] = Scope::of_campaign(&policy.campaign, bucket);
+            let [part, all] = CAMPAIGN;
+            (self.scopes[part], self.scopes[all]) = (Some(own), Some(whole));
+        }
+        self
     }
 
     /// Reserves what `ask` will cost in every scope, or in none.
@@ -88,12 +122,13 @@ impl Limiter {
         let cost = Cost::estimated(&ask.prompt);
         match self.hold(cost, now) {
             Ok(holds) => {
-                let scopes = self.scopes.iter().flatten();
+                let scopes = self.scopes.iter().flatten().filter(|scope| !scope.hidden);
                 let cap = Cap::new(scopes.map(|s| (&s.pace, &s.limits)), cost.output);
                 let cap = cap.filter(|_| ask.prompt.stream);
                 Ok(Pass { limiter: self, cost, charged: Cost::default(), holds, cap })
             }
             Err(Refused::Crowded) => Err(self.refuse(ask, SOON, now)),
+            Err(Refused::Contained(wait)) => Err(self.refuse(ask, wait, now)),
             Err(Refused::Short(short)) => {
                 let refusal = Refusal::throttled(Wait::new(short.wait, ask.id.0.0), short.scarce);
                 Err(refusal.telling(self.told(now)))
@@ -129,7 +164,7 @@ impl Limiter {
 
     fn standings(&self, now: Now) -> Standings {
         let [requests, input, output, tokens] = Measure::ALL.map(|measure| {
-            let scopes = self.scopes.iter().flatten();
+            let scopes = self.scopes.iter().flatten().filter(|scope| !scope.hidden);
             let each = scopes.filter_map(|s| budget::standing(&s.pace, &s.limits, measure, now));
             each.reduce(Standing::tighter)
         });
@@ -144,6 +179,8 @@ enum Refused {
     Crowded,
     /// A rate or quota is used up.
     Short(Short),
+    /// What a campaign shares is, for so long.
+    Contained(Duration),
 }
 
 /// What an exchange holds in one scope.
@@ -151,14 +188,20 @@ enum Refused {
 struct Hold {
     _permit: Permit,
     reservation: Reservation,
+    dearer: [f64; 2],
 }
 
 impl Hold {
     fn take(scope: &Scope, cost: Cost, now: Now) -> Result<Self, Refused> {
-        let Scope { pace, limits } = scope;
+        let Scope { pace, limits, dearer, hidden } = scope;
         let permit = Permit::take(pace, limits.concurrency).ok_or(Refused::Crowded)?;
-        let reservation = Reservation::take(pace, limits, cost, now).map_err(Refused::Short)?;
-        Ok(Self { _permit: permit, reservation })
+        let cost = cost.dearer(*dearer);
+        let reservation = Reservation::take(pace, limits, cost, now);
+        let reservation = reservation.map_err(|short| match hidden {
+            true => Refused::Contained(short.wait),
+            false => Refused::Short(short),
+        })?;
+        Ok(Self { _permit: permit, reservation, dearer: *dearer })
     }
 }
 
@@ -187,7 +230,7 @@ impl Pass {
         spent.input = spent.input.saturating_sub(self.charged.input);
         spent.output = spent.output.saturating_sub(self.charged.output);
         for hold in self.holds.into_iter().flatten() {
-            hold.reservation.settle(spent, now);
+            hold.reservation.settle(spent.dearer(hold.dearer), now);
         }
     }
 
@@ -199,8 +242,8 @@ impl Pass {
         let more = Cost { requests: u32::from(!first), input, output };
         self.charged = self.charged.plus(more);
         let mut spent = false;
-        for Scope { pace, limits } in self.limiter.scopes.iter().flatten() {
-            budget::charge(pace, limits, more, now);
+        for Scope { pace, limits, dearer, .. } in self.limiter.scopes.iter().flatten() {
+            budget::charge(pace, limits, more.dearer(*dearer), now);
             let none_left = |measure| {
                 let standing = budget::standing(pace, limits, measure, now);
                 standing.is_some_and(|standing| standing.remaining == 0)

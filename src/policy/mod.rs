@@ -1,5 +1,6 @@
 //! What to do about it, per tenant.
 
+mod campaign;
 mod fault;
 mod ladder;
 mod limits;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::campaign::Containment;
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
 pub use self::limits::{Every, Limits, Measure, Period, Quotas, Rate, TokenPace};
@@ -108,11 +110,12 @@ pub struct Policy {
     pub rung_modes: BTreeMap<Action, Mode>,
     pub ladder: Ladder,
     /// The pace of an account at the throttle rung, before its score tightens it.
-    /// Of each end user of an account.
-    pub end_user_limits: Limits,
     pub throttle: Throttle,
     /// What an account at the shape rung, or above it, is still given.
     pub shape: Shape,
+    /// Of each end user of an account.
+    pub end_user_limits: Limits,
+    pub campaign: Containment,
     /// Of each account.
     pub limits: Limits,
     /// Of all accounts together.
@@ -138,6 +141,12 @@ impl Policy {
     /// Whether `action` is carried out, or only recorded as "would have".
     pub fn enforces(&self, action: Action) -> bool {
         self.rung_modes.get(&action).copied().unwrap_or(self.mode) == Mode::Enforce
+    }
+
+    /// Whether containment of campaigns is carried out.
+    pub fn contains(&self) -> bool {
+        let throttles = || self.enforces(Action::Throttle);
+        self.campaign.mode.map_or_else(throttles, |mode| mode == Mode::Enforce)
     }
 
     /// The entry that exempts `account` now, if one does.

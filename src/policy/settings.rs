@@ -7,7 +7,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bodies, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Throttle};
+use super::{
+    Action, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Throttle,
+};
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
 
@@ -41,8 +43,9 @@ struct Row {
     rung_modes: BTreeMap<Action, Mode>,
     ladder: Option<Ladder>,
     end_user_limits: Option<Limits>,
-    throttle: Option<Throttle>,
     shape: Option<Shape>,
+    throttle: Option<Throttle>,
+    campaign: Option<Containment>,
     limits: Option<Limits>,
     total_limits: Option<Limits>,
     announce: Option<Announce>,
@@ -65,8 +68,9 @@ pub struct TenantSettings {
     pub ladder: Option<Ladder>,
     /// Of each end user that an account names in its requests.
     pub end_user_limits: Option<Limits>,
-    pub throttle: Option<Throttle>,
     pub shape: Option<Shape>,
+    pub throttle: Option<Throttle>,
+    pub campaign: Option<Containment>,
     /// Of each account.
     pub limits: Option<Limits>,
     /// Of all accounts of a tenant together.
@@ -163,6 +167,7 @@ regrouped!(
     throttle,
     end_user_limits,
     shape,
+    campaign,
     limits,
     bodies,
     total_limits,
@@ -198,8 +203,9 @@ impl Policy {
             rung_modes: BTreeMap::new(),
             ladder: Ladder::default(),
             end_user_limits: Limits::default(),
-            throttle: Throttle::default(),
             shape: Shape::default(),
+            throttle: Throttle::default(),
+            campaign: Containment::default(),
             limits: Limits::default(),
             total_limits: Limits::default(),
             announce: Announce::default(),
@@ -220,8 +226,9 @@ impl Default for Pace {
 }
 
 impl TenantSettings {
-    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`, `shape` and
-    /// those of limits replace; rung modes and weights replace by name; lists come before the base's.
+    /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`, `shape`,
+    /// `campaign` and those of limits replace; rung modes and weights replace by name; lists come
+    /// before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
             tenant: base.tenant.clone(),
@@ -231,6 +238,7 @@ impl TenantSettings {
             throttle: self.throttle.unwrap_or(base.throttle),
             end_user_limits: self.end_user_limits.unwrap_or(base.end_user_limits),
             shape: self.shape.unwrap_or(base.shape),
+            campaign: self.campaign.unwrap_or(base.campaign),
             limits: self.limits.unwrap_or(base.limits),
             total_limits: self.total_limits.unwrap_or(base.total_limits),
             announce: self.announce.unwrap_or(base.announce),

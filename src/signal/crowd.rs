@@ -80,6 +80,13 @@ pub struct Crowd {
     pub recent_at: Timestamp,
     /// The group term in nats, as the engine last computed it.
     pub heat: f32,
+    /// The campaign most of the members are in, as the engine last found. Zero is none. Campaigns
+    /// form anew after a start.
+    #[serde(skip)]
+    pub campaign: Tag,
+    /// Hardly anyone but that campaign uses the key.
+    #[serde(skip)]
+    pub condemns: bool,
 }
 
 /// Octaves of exchanges that are told apart: 8 to 15, 16 to 31, and so on; the last is open.

@@ -74,6 +74,9 @@ pub struct Prompt {
     pub presented: Vec<Tag>,
     /// The client says this is its n-th retry of one call.
     pub retry: u8,
+    /// What kinds of material the user turns hold.
+    #[serde(skip_serializing_if = "Topics::is_none")]
+    pub topics: Topics,
 }
 
 impl Prompt {
@@ -85,9 +88,34 @@ impl Prompt {
 #[serde(transparent)]
 pub struct Phrases(pub u32);
 
+/// Kinds of material as bits: for telling what a campaign takes, never evidence by themselves. Bits
+/// are part of the decision log: never reuse one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Topics(pub u8);
+
+impl Topics {
+    pub const IMAGES: Self = Self(1);
+    pub const CODE: Self = Self(1 << 1);
+    pub const DATA: Self = Self(1 << 2);
+
+    pub const fn has(self, topic: Self) -> bool {
+        self.0 & topic.0 != 0
+    }
+
+    pub const fn with(self, topic: Self, held: bool) -> Self {
+        if held { Self(self.0 | topic.0) } else { self }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes by reference")]
+    fn is_none(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// A model's name, at most 96 characters of `[A-Za-z0-9._:/@-]`; anything else reads as `other`,
 /// so that a prompt in the wrong field reaches no log.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Model(Arc<str>);
 

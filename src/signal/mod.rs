@@ -39,7 +39,7 @@ mod samples;
 
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
-    Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, UsageSource,
+    Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, Topics, UsageSource,
 };
 pub use self::features::{Answer, Rates, inspect};
 pub use self::habits::Habits;

@@ -4,6 +4,7 @@
 //! A web page in an operator's browser could reach a loopback port by rebinding its own name to
 //! 127.0.0.1, so a request must name a host we know and may come from no other origin.
 
+mod campaigns;
 mod desk;
 mod gate;
 mod pages;

@@ -24,11 +24,11 @@ pub use self::kept::Kept;
 use self::kept::KeptMetrics;
 use self::labels::{
     ByApi, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
-    ByTokens,
+    ByState, ByTokens,
 };
 use self::tenants::Tenants;
 use crate::dialect::{Api, Reason};
-use crate::engine::Verdict;
+use crate::engine::{State, Verdict};
 use crate::identity::TenantName;
 use crate::signal::{CATALOGUE, COUNT, Exchange, UsageSource};
 
@@ -56,6 +56,7 @@ pub struct Metrics {
     accounts: Gauge,
     end_users: Gauge,
     crowds: Gauge,
+    campaigns: Family<ByState, Gauge>,
     endpoints: Endpoints,
     kept: KeptMetrics,
     log: LogCounters,
@@ -217,6 +218,14 @@ impl Metrics {
         self.crowds.set(i64::try_from(weighed).unwrap_or(i64::MAX));
     }
 
+    /// Campaigns by state, in the order of [`State::ALL`].
+    pub fn campaigns(&self, counts: [usize; State::ALL.len()]) {
+        for (state, count) in State::ALL.into_iter().zip(counts) {
+            let gauge = self.campaigns.get_or_create(&ByState { state: state.name() });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
     /// The series of an endpoint, by the names that the file gives it and its group.
     pub fn endpoint(&self, group: &str, endpoint: &str) -> Arc<EndpointSeries> {
         self.endpoints.series(group, endpoint)
@@ -284,6 +293,7 @@ impl Default for Metrics {
             accounts: add(into, "accounts", "Accounts remembered now"),
             end_users: add(into, "end_users", "End users whose limits are remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),
+            campaigns: add(into, "campaigns", "Campaigns remembered now, by state"),
             endpoints: Endpoints::new(into),
             kept: KeptMetrics::new(into),
             log: log(into),

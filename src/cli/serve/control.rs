@@ -189,6 +189,7 @@ fn second(shared: &Shared) {
     telemetry.metrics.accounts(engine.accounts());
     telemetry.metrics.end_users(engine.end_users());
     telemetry.metrics.crowds(engine.crowds());
+    telemetry.metrics.campaigns(engine.campaigns_by_state());
 }
 
 /// Takes over what changes in the file.

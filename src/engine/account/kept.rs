@@ -63,6 +63,10 @@ impl Saved {
             pace,
             refused,
             unwritten: _,
+            // Campaigns form anew after a start.
+            share: _,
+            campaign: _,
+            watched: _,
         } = account;
         Self {
             client,
@@ -128,6 +132,9 @@ impl Saved {
             pace: Arc::new(self.pace.pace(recall)),
             refused: self.refused,
             unwritten: None,
+            share: None,
+            campaign: None,
+            watched: false,
         })
     }
 }

@@ -19,6 +19,7 @@ const MARKS: &str = "marks";
 const POOLS: &str = "pools";
 /// As JSON: operators' words are few, and more will be said with them.
 const RULINGS: &str = "rulings";
+const ASKERS: &str = "askers";
 
 impl Remember for Engine {
     fn tables(&self) -> Vec<&'static str> {
@@ -101,11 +102,12 @@ impl Remember for Engine {
 }
 
 impl Engine {
-    /// Crowds first, then what the signals remember of the fleet.
+    /// Crowds first, then who asked what, then what the signals remember of the fleet.
     fn shelves(&self) -> impl Iterator<Item = (&'static str, &dyn Shelf)> {
         let signals = self.fleet.memory.shelves().into_iter();
         let signals = signals.filter_map(|(name, shelf)| Some((name, shelf?)));
-        std::iter::once((CROWDS, self.fleet.crowds.shelf())).chain(signals)
+        let own = [(CROWDS, self.fleet.crowds.shelf()), (ASKERS, self.fleet.askers.shelf())];
+        own.into_iter().chain(signals)
     }
 
     /// Everybody at once, about 30 ns each: a shard is locked no longer than for its own.

@@ -317,3 +317,35 @@ proptest! {
         check(&engine, &paces, (&users, &accounts, &all), (of_user, second));
     }
 }
+
+/// What a contained campaign of `members` shares, `slower` times slower than its pace.
+fn bucket(members: u32, slower: f64) -> Bucket {
+    Bucket { whole: Arc::default(), own: Arc::default(), slower: [slower, 1.0], members }
+}
+
+#[test]
+fn members_of_a_contained_campaign_share_one_pace_and_none_takes_it_all() {
+    let engine = engine(json!({}));
+    let policies = engine.policies();
+    let policy = policies.of(&ask(1, 1).caller.tenant);
+    let shared = bucket(10, 60.0);
+    let own: [Arc<Pace>; 4] = Default::default();
+    let take = |account: u8, seconds: u64| {
+        let bucket = Bucket { own: Arc::clone(&own[usize::from(account)]), ..shared.clone() };
+        let (ask, pace) = (ask(account, 1), Arc::default());
+        let limiter = Limiter::new(&engine, policy, &ask, Some(&pace));
+        let now = (NOW.0 + seconds * 1_000_000_000, NOW.1);
+        limiter.within(policy, Some(&bucket)).admit(&ask, now).map(|pass| {
+            pass.settle(&end(&ask, Ending::Complete, 200, 1), now.0);
+        })
+    };
+    // Six requests a minute, sixty times slower: one in ten minutes for all.
+    assert!(take(1, 0).is_ok());
+    assert!(take(2, 1).is_err(), "of another account, too");
+    let hammered = (1..660).filter(|second| take(1, *second).is_ok()).count();
+    assert_eq!(hammered, 0, "its part is twice a fair share: once in fifty minutes");
+    assert!(take(2, 660).is_ok(), "what one was refused is left to the others");
+    assert!(take(3, 661).is_err());
+    let told = Limiter::new(&engine, policy, &ask(1, 1), None).within(policy, Some(&shared));
+    assert!(told.told(NOW).is_none(), "nobody is told");
+}

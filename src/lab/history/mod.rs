@@ -8,6 +8,7 @@
 
 mod line;
 mod report;
+mod shares;
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +16,12 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io::BufRead;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::line::Line;
-pub use self::report::{Met, Report, Side};
+pub use self::report::{Found, Met, Report, Side};
+use self::shares::Shares;
 use super::replay::{BadLine, ReplayError, read_line};
 use crate::engine::{Engine, Verdict};
 use crate::identity::{AccountId, Keyring};
@@ -66,6 +69,9 @@ struct Run<'a, F> {
     /// Answers under way, by the time they end.
     ends: BinaryHeap<Reverse<End>>,
     paces: BTreeMap<AccountId, Timestamp>,
+    shares: Shares,
+    /// Labels by account, for the report alone.
+    labels: BTreeMap<AccountId, Arc<str>>,
     ticked: Timestamp,
 }
 
@@ -73,7 +79,8 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
     fn new(engine: &'a Engine, keyring: &'a Keyring, dropped: F) -> Self {
         let (report, ends) = (Report::default(), BinaryHeap::new());
         let (paces, ticked) = (BTreeMap::new(), Timestamp::default());
-        Self { engine, keyring, dropped, report, ends, paces, ticked }
+        let (shares, labels) = (Shares::default(), BTreeMap::new());
+        Self { engine, keyring, dropped, report, ends, paces, shares, labels, ticked }
     }
 
     fn take(&mut self, text: &[u8], whole: bool) -> Result<(), String> {
@@ -88,6 +95,7 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         self.advance(ask.at);
         let verdict = self.engine.assess(&ask);
         let action = self.carried_out(&ask, &verdict);
+        self.label(&line, &ask);
         let dropped_before = self.report.take(&line, &ask, (action, &verdict));
         if action == Action::Drop && !dropped_before {
             (self.dropped)(&line.account);
@@ -113,6 +121,12 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         }
         let policies = self.engine.policies();
         let policy = policies.of(&ask.caller.tenant);
+        let bucket = verdict.campaign.filter(|_| verdict.contained);
+        let bucket = bucket.and_then(|id| Some((id, self.engine.bucket(id, ask.caller.account)?)));
+        if let Some((id, bucket)) = bucket {
+            let passes = self.shares.admit(id, ask, (&policy.campaign, &bucket));
+            return if passes { Action::Shape } else { Action::Throttle };
+        }
         let minute = 60.0 / f64::from(policy.throttle.requests_per_minute.get());
         let gap = Duration::from_secs_f64(minute * policy.ladder.tightening(verdict.score));
         let slack = gap * (policy.throttle.burst.get() - 1);
@@ -144,7 +158,16 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         }
     }
 
-    fn finish(self) -> Result<Report, ReplayError> {
+    fn label(&mut self, line: &Line<'_>, ask: &Ask) {
+        if let (Some(label), None) = (&line.label, self.labels.get(&ask.caller.account)) {
+            self.labels.insert(ask.caller.account, (&**label).into());
+        }
+    }
+
+    fn finish(mut self) -> Result<Report, ReplayError> {
+        let all = self.engine.campaigns().into_iter();
+        let found = all.filter_map(|about| self.engine.campaign(about.id));
+        self.report.campaigns = found.map(|campaign| Found::new(campaign, &self.labels)).collect();
         let Report { bad, lines, bad_lines, .. } = &self.report;
         match bad_lines.first() {
             Some(first) if bad * 100 > *lines => Err(ReplayError::TooManyBad {

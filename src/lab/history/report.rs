@@ -1,11 +1,13 @@
 //! What enforcement would have done to whom. Labels are read here, and nowhere before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::line::Line;
-use crate::engine::Verdict;
+use crate::engine::{About, Campaign, Verdict};
+use crate::identity::AccountId;
 use crate::lab::replay::BadLine;
 use crate::policy::Action;
 use crate::signal::Ask;
@@ -20,6 +22,27 @@ pub struct Report {
     pub sides: BTreeMap<String, Side>,
     /// Honest accounts by `truth.class`: the worst cohort matters more than the average.
     pub classes: BTreeMap<String, Met>,
+    /// Campaigns found, largest first.
+    pub campaigns: Vec<Found>,
+}
+
+/// A campaign the engine found, and who its members are by the log's labels.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    pub about: About,
+    /// Members by label, as far as they are known by name.
+    pub labels: BTreeMap<String, u64>,
+}
+
+impl Found {
+    pub(super) fn new(campaign: Campaign, known: &BTreeMap<AccountId, Arc<str>>) -> Self {
+        let mut labels = BTreeMap::new();
+        for account in campaign.members.keys() {
+            let label = known.get(account).map_or("unlabelled", |label| label);
+            *labels.entry(label.to_owned()).or_default() += 1;
+        }
+        Self { about: campaign.about, labels }
+    }
 }
 
 /// All exchanges of one label.

@@ -87,3 +87,23 @@ fn two_replays_say_the_same() {
     let say = || serde_json::to_string(&run(&relayed())).unwrap();
     assert_eq!(say(), say());
 }
+
+#[test]
+fn campaigns_found_are_listed_with_their_members_labels() {
+    let ask = |n: u32, account: u32| {
+        let tools = r#","tools":["fetch","grade","emit"]"#;
+        let text = line(n, &format!("thief-{account}"), "campaign:relay", tools);
+        text.replace("question number", "Think step by step, then write <answer>: question")
+            .replace("192.0.2.7", &format!("198.51.{account}.7"))
+    };
+    let linked = |n: u32, account: u32| {
+        let ids = format!(r#","request_ids":["resp-issued-{:04}"]"#, n % 40);
+        ask(n, account).replace(r#","label""#, &format!("{ids},\"label\""))
+    };
+    let harvest = (0..400).map(|n| linked(200 + n * 3, n % 20));
+    let log = relayed().lines().map(str::to_owned).chain(harvest).collect::<Vec<_>>().join("\n");
+    let report = run(&log);
+    let found = report.campaigns.first().expect("one is found");
+    assert_eq!(found.labels.keys().collect::<Vec<_>>(), ["campaign:relay"], "{found:?}");
+    assert!(found.about.members >= 15, "{found:?}");
+}

@@ -4,6 +4,7 @@ mod answer;
 mod chain;
 mod rates;
 mod tokens;
+mod topics;
 
 use std::borrow::Cow;
 
@@ -47,6 +48,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         continues: folded.continues,
         presented: tags(&request.presented, keyring),
         retry: 0,
+        topics: topics::of(parts, &user),
     }
 }
 

@@ -4,10 +4,14 @@
 //! the template; slots won by the words filled in keep changing. So the stable slots *are* the
 //! template, whatever was put into it.
 
+mod common;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::common::Askers;
+use self::common::Common;
 use super::crowd::Facet;
-use super::exchange::{Exchange, Prompt};
+use super::exchange::{Ask, Exchange, Prompt};
 use super::sketch::{SLOTS, Sketch};
 use crate::identity::{Attributes, Caller, Tag};
 
@@ -30,7 +34,7 @@ const COUNTED: u32 = 256;
 /// known one once in sixteen times, which [`Habits::novelty`] makes up for.
 const FULL: u32 = 64;
 
-/// An account's habits. About 410 bytes.
+/// An account's habits. About 420 bytes.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Habits {
     /// Exchanges taken in.
@@ -45,6 +49,7 @@ pub struct Habits {
     /// Exchanges whose last user turn had not been seen from this account (of those counted).
     pub novel: u32,
     pub counted: u32,
+    common: Common,
     /// New turns that the filter is expected to have taken for known ones.
     mistaken: f32,
     /// A small Bloom filter of last turns: 256 bits, 2 probes; about the last 20 to 40 turns.
@@ -166,6 +171,21 @@ impl Habits {
     pub fn novelty(&self, at_least: u32) -> Option<f32> {
         let novel = self.novel as f32 + self.mistaken;
         (self.counted >= at_least).then(|| (novel / self.counted.max(1) as f32).min(1.0))
+    }
+
+    /// Notes whether many others have asked the same.
+    pub fn share(&mut self, ask: &Ask, askers: &Askers) {
+        self.common.take(askers.is_popular(ask), ask.prompt.tokens);
+    }
+
+    /// Share of what the account has asked, by tokens, that many accounts have asked.
+    pub fn common(&self) -> f32 {
+        self.common.share
+    }
+
+    /// Whether it does what others do, as those who were set one task: a class, a contest.
+    pub fn is_set_task(&self) -> bool {
+        self.exchanges <= common::TASK && self.common.share >= common::SET
     }
 
     /// How much of the user turns is template, once enough of them were seen.

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
-use super::{AdminState, DRAINING, SERVING, desk, gate};
+use super::{AdminState, DRAINING, SERVING, campaigns, desk, gate};
 use crate::engine::Line;
 use crate::signal::ExchangeId;
 
@@ -24,6 +24,8 @@ stillguard's admin listener.
 /admin/v1/accounts          how many accounts are remembered
 /admin/v1/accounts/{id}     one account (acct_...): what is known, why, what would change it;
                             add ?format=text for words, ?tenant=NAME for its tenant's policy
+/admin/v1/campaigns         the campaigns found, largest first
+/admin/v1/campaigns/{id}    one of them (cmp_...), with its members and keys
 /admin/v1/rulings           what operators have ruled
 /admin/v1/orders            POST an order; needs the operators' token. The command line does:
                             stillguard allow | block | force | lift | clear | review
@@ -48,6 +50,8 @@ pub(super) fn router(state: Arc<AdminState>) -> Router {
         .route("/admin/v1/accounts", get(accounts))
         .route("/admin/v1/accounts/{id}", get(desk::account))
         .route("/admin/v1/rulings", get(desk::rulings))
+        .route("/admin/v1/campaigns", get(campaigns::all))
+        .route("/admin/v1/campaigns/{id}", get(campaigns::one))
         .route(ORDERS, post(desk::order))
         .layer(DefaultBodyLimit::max(LONGEST_ORDER))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), gate::check))

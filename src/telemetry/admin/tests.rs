@@ -273,3 +273,20 @@ async fn an_order_that_can_not_be_audited_is_not_carried_out() {
     assert_eq!(status(&answer), "503", "{answer}");
     assert_eq!(served.rulings(), 0);
 }
+
+#[tokio::test]
+async fn campaigns_are_shown_to_the_tokens_bearers_and_wrong_ids_are_told_from_unknown_ones() {
+    let served = served_with_desk(None).await;
+    let get = async |path: &str, headers: &str| {
+        let path = format!("/admin/v1/campaigns{path}");
+        served.raw(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")).await
+    };
+    let right = format!("authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(status(&get("", "").await), "401");
+    assert_eq!(status(&get("/cmp_00000000000a", "").await), "401");
+    assert!(get("", &right).await.ends_with("\r\n\r\n[]"));
+    assert_eq!(status(&get("/cmp_00000000000a", &right).await), "404");
+    for wrong in ["/cmp_a", "/sg_00000000000a", "/cmp_00000000000g", "/cmp_+0000000000a"] {
+        assert_eq!(status(&get(wrong, &right).await), "400", "{wrong}");
+    }
+}

@@ -24,6 +24,7 @@ label_sets! {
     ByReason { reason }
     BySignal { signal }
     ByStage { stage }
+    ByState { state }
     BySource { source }
     ByTokens { direction, source }
 }

@@ -1,0 +1,190 @@
+//! How much speaks against a campaign, and what becomes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::form::Ledger;
+use super::record::{About, Campaign, CampaignId, State};
+use super::{Bucket, Pivot};
+use crate::engine::fleet::Fleet;
+use crate::engine::settings::Settings;
+use crate::policy::{Containment, Policies};
+use crate::signal::Family;
+use crate::time::Timestamp;
+
+/// What a review looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Review<'a> {
+    pub(super) now: Timestamp,
+    pub(super) policies: &'a Policies,
+    pub(super) settings: &'a Settings,
+    pub(super) fleet: &'a Fleet,
+    /// Accounts remembered now.
+    pub(super) accounts: usize,
+}
+
+/// However small the fleet, a campaign of so many is no mistake of the breaker's kind.
+const SPARED: f32 = 100.0;
+
+/// Exchanges in the day of a release below which a move to the new model says nothing, and most
+/// nats it can say.
+const MOVED: u64 = 20;
+const PIVOT_CAP: f32 = 3.0;
+
+impl Review<'_> {
+    /// Reviews every campaign, and says anew which are contained.
+    pub(super) fn all(&self, ledger: &mut Ledger, contained: &mut BTreeMap<CampaignId, Bucket>) {
+        let days =
+            Duration::from_secs(u64::from(self.settings.campaign.forget_after_days) * 86_400);
+        ledger.campaigns.retain(|_, campaign| {
+            let closed = campaign.about.state == State::Closed;
+            let few = campaign.about.members < self.settings.group.min_members;
+            !closed || !few && self.now.since(campaign.about.last_seen) < days
+        });
+        contained.retain(|id, _| ledger.campaigns.contains_key(id));
+        for campaign in ledger.campaigns.values_mut() {
+            let policy = self.policy(campaign);
+            self.weigh(campaign);
+            self.settle(campaign, &policy);
+            let id = campaign.about.id;
+            if campaign.about.state == State::Contained {
+                let before = contained.get(&id).cloned();
+                contained.insert(id, bucket(campaign, &policy, before));
+            } else {
+                contained.remove(&id);
+            }
+        }
+    }
+
+    /// That of the tenant with most members.
+    fn policy(&self, campaign: &Campaign) -> Containment {
+        let most = campaign.about.tenants.iter().max_by_key(|(_, members)| **members);
+        most.map_or(self.policies.defaults().campaign, |(name, _)| self.policies.of(name).campaign)
+    }
+
+    /// Evidence by family: the most that any of its hot keys shows.
+    fn weigh(&self, campaign: &mut Campaign) {
+        let (mut nats, mut aged) = ([0.0_f32; Family::ALL.len()], 0);
+        let mut facets = BTreeMap::new();
+        for (key, facet) in &campaign.keys {
+            let Some(crowd) = self.fleet.crowds.get(*key) else { continue };
+            aged = crowd.aged.max(aged);
+            let shown = self.fleet.families(&crowd, &self.settings.group);
+            nats.iter_mut().zip(shown).for_each(|(most, shown)| *most = most.max(shown));
+            *facets.entry(*facet).or_default() += u32::from(crowd.heat > 0.0);
+        }
+        let pivot = campaign.about.pivots.values().map(pivoted).fold(0.0, f32::max);
+        nats[Family::S.index()] += pivot;
+        campaign.fade(self.now);
+        let about = &mut campaign.about;
+        let shown = Family::ALL.into_iter().zip(nats).filter(|(_, nats)| *nats > 0.0);
+        (about.evidence, about.keys) = (shown.collect(), facets);
+        (about.score, about.exempt) = (nats.iter().sum(), aged);
+        about.growth = campaign.joined;
+        let day = Duration::from_secs(24 * 3600);
+        let lately = campaign.members.values().filter(|member| self.now.since(member.last) < day);
+        let listed = campaign.members.len().max(1) as f32;
+        about.active = (lately.count() as f32 * about.members as f32 / listed) as u32;
+        campaign.about.tripped = self.is_tripped(&campaign.about);
+    }
+
+    /// The circuit breaker: too large a part of the fleet, or too many established accounts.
+    fn is_tripped(&self, about: &About) -> bool {
+        let most = self.settings.campaign.breaker_share * self.accounts as f32;
+        about.members as f32 > most.max(SPARED)
+            || about.exempt as f32 > self.fleet.breaker(&self.settings.group)
+    }
+
+    fn settle(&self, campaign: &mut Campaign, policy: &Containment) {
+        let now = self.now;
+        let about = &campaign.about;
+        let quiet = Duration::from_secs(u64::from(self.settings.campaign.close_after_hours) * 3600);
+        let called =
+            about.score >= policy.score && about.members >= policy.members && !about.tripped;
+        match about.state {
+            _ if now.since(about.last_seen) >= quiet => campaign.close(),
+            State::Closed => campaign.about.state = State::Watching,
+            State::Watching if !called => campaign.about.due = None,
+            State::Watching => {
+                let window = u64::from(policy.onset_minutes) * 60_000;
+                let delay = Duration::from_millis(campaign.draw % window.max(1));
+                let due = *campaign.about.due.get_or_insert(now + delay);
+                if now >= due {
+                    campaign.contain(now);
+                }
+            }
+            State::Contained => {
+                let low = about.score < policy.score - policy.hysteresis;
+                let dwell = Duration::from_secs(u64::from(policy.dwell_minutes) * 60);
+                let since = if low { *campaign.low_since.get_or_insert(now) } else { now };
+                if !low {
+                    campaign.low_since = None;
+                }
+                if campaign.about.tripped || low && now.since(since) >= dwell {
+                    campaign.release();
+                }
+            }
+        }
+    }
+}
+
+impl Campaign {
+    fn contain(&mut self, now: Timestamp) {
+        self.about.state = State::Contained;
+        self.about.contained_since = Some(now);
+        self.about.due = None;
+        // The first hours are no measure of a day.
+        let hours = now.hours_since(self.about.first_seen).clamp(1.0, 24.0);
+        let counted = 24.0 * (1.0 - (-hours / 24.0).exp());
+        self.rate_at_onset = Some(self.rate.map(|count| count / counted / 60.0));
+    }
+
+    fn release(&mut self) {
+        self.about.state = State::Watching;
+        (self.about.contained_since, self.low_since, self.rate_at_onset) = (None, None, None);
+    }
+
+    fn close(&mut self) {
+        self.release();
+        self.about.state = State::Closed;
+        self.about.due = None;
+    }
+}
+
+/// Nats that a move to a new model tells: `n KL(share || fleet's share)` over the inflation that
+/// members of any crowd show, capped.
+fn pivoted(pivot: &Pivot) -> f32 {
+    let (share, fleet) = (pivot.share(), pivot.fleet_share.clamp(0.05, 0.95));
+    if pivot.exchanges < MOVED || share <= fleet {
+        return 0.0;
+    }
+    let rest = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - fleet)).ln() } else { 0.0 };
+    let divergence = share * (share / fleet).ln() + rest;
+    (MOVED as f32 * divergence).min(PIVOT_CAP)
+}
+
+/// What members share from now on. Paces go on where they stood.
+fn bucket(campaign: &Campaign, policy: &Containment, before: Option<Bucket>) -> Bucket {
+    let tightened = policy.tightening(campaign.about.score);
+    let paces = [
+        f64::from(policy.requests.requests_per_minute.get()),
+        f64::from(policy.tokens.tokens_per_minute.get()),
+    ];
+    let rates = campaign.rate_at_onset.unwrap_or_default();
+    let slower = |pace: f64, rate: f32| {
+        let kept = f64::from(rate * policy.keep).max(pace / SLOWEST);
+        (pace / kept).max(1.0) * tightened
+    };
+    let slower = [slower(paces[0], rates[0]), slower(paces[1], rates[1])];
+    let (whole, own) = before.map_or_else(Default::default, |b: Bucket| (b.whole, b.own));
+    Bucket {
+        whole: Arc::clone(&whole),
+        own: Arc::clone(&own),
+        slower,
+        members: campaign.about.active.max(1),
+    }
+}
+
+/// However slow a campaign was before, it is not slowed beyond this.
+const SLOWEST: f64 = 10_000.0;
