@@ -1,15 +1,11 @@
 //! What a connection is doing, and what it holds while it lives.
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::interval;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::telemetry::Telemetry;
@@ -21,9 +17,22 @@ pub(super) struct Activity {
     begun: AtomicU64,
     /// The head that was just read must be refused, for what hyper does not tell of it.
     doubtful: AtomicBool,
+    /// Another protocol is spoken now.
+    switched: AtomicBool,
+    /// Answers on HTTP/2, those that are over among them for a while.
+    taken: Mutex<Vec<Weak<dyn Taken>>>,
     /// One waiter at most: the connection's own task.
     changed: Notify,
 }
+
+/// An answer that its client takes, or leaves untaken.
+pub(super) trait Taken: std::fmt::Debug + Send + Sync {
+    /// Lets go of the answer if its client has taken nothing of it for `limit`.
+    fn cut_if_left(&self, limit: Duration);
+}
+
+/// How often answers are looked at in the time they may be left untaken.
+const LOOKS: u32 = 4;
 
 /// One exchange, counted until dropped.
 #[derive(Debug)]
@@ -55,13 +64,40 @@ impl Activity {
         self.doubtful.swap(false, Ordering::Relaxed)
     }
 
-    /// Resolves when nothing has been under way for `limit`.
-    pub(super) async fn idle_for(&self, limit: Duration) {
+    pub(super) fn switch(&self) {
+        self.switched.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_switched(&self) -> bool {
+        self.switched.load(Ordering::Relaxed)
+    }
+
+    /// Has an answer cut once it is left untaken. For connections whose windows, not their bytes, tell.
+    pub(super) fn watch(&self, answer: Weak<dyn Taken>) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.len() > 2 * self.under_way.load(Ordering::Relaxed) {
+            taken.retain(|answer| answer.strong_count() > 0);
+        }
+        taken.push(answer);
+    }
+
+    /// Resolves when nothing has been under way for `limit`. Until then, cuts answers that are left
+    /// untaken for `stall`.
+    pub(super) async fn idle_for(&self, limit: Duration, stall: Duration) {
+        let mut look = interval((stall / LOOKS).max(Duration::from_millis(10)));
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(limit), if self.is_idle() => return,
+                _now = look.tick(), if !self.is_idle() => self.cut_what_is_left(stall),
             }
+        }
+    }
+
+    fn cut_what_is_left(&self, stall: Duration) {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for answer in taken.iter().filter_map(Weak::upgrade) {
+            answer.cut_if_left(stall);
         }
     }
 }
@@ -110,52 +146,19 @@ impl Drop for Place {
     }
 }
 
-pin_project! {
-    /// A body that counts as under way until it is dropped.
-    #[derive(Debug)]
-    pub(super) struct Tracked<B> {
-        #[pin]
-        body: B,
-        under_way: UnderWay,
-    }
-}
-
-impl<B> Tracked<B> {
-    pub(super) fn new(body: B, under_way: UnderWay) -> Self {
-        Self { body, under_way }
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for Tracked<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const STALL: Duration = Duration::from_secs(120);
 
     #[tokio::test(start_paused = true)]
     async fn an_exchange_restarts_the_wait_for_idleness() {
         let activity = Arc::new(Activity::default());
         let start = tokio::time::Instant::now();
         let waiting = Arc::clone(&activity);
-        let idle = tokio::spawn(async move { waiting.idle_for(Duration::from_secs(10)).await });
+        let idle =
+            tokio::spawn(async move { waiting.idle_for(Duration::from_secs(10), STALL).await });
         tokio::time::sleep(Duration::from_secs(8)).await;
         let exchange = activity.enter();
         tokio::time::sleep(Duration::from_secs(60)).await;

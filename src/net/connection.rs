@@ -157,9 +157,10 @@ impl Door {
                 self.drive(connection.with_upgrades(), std::future::pending()).await;
             }
             Protocol::Http2 => {
-                let io = TokioIo::new(wire);
+                let io = TokioIo::new(wire.with_frames());
                 let connection = http2(&self.rules.settings.limits).serve_connection(io, service);
-                self.drive(connection, activity.idle_for(deadlines.h2_idle())).await;
+                let idle = activity.idle_for(deadlines.h2_idle(), deadlines.write_stall());
+                self.drive(connection, idle).await;
             }
         }
         Ok(())

@@ -12,8 +12,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tower::ServiceExt;
 
-use super::activity::{Hold, Tracked};
+use super::activity::Hold;
 use super::app::App;
+use super::tracked::Tracked;
 use super::upgrade::Terms;
 use super::{Refuse, headers, strict};
 use crate::dialect::{self, Reason};
@@ -46,9 +47,11 @@ impl<S: App> Edge<S> {
         self,
         request: Request<Incoming>,
     ) -> Result<Response<Answer<S::Answer>>, Infallible> {
-        let under_way = self.hold.activity().enter();
+        let activity = Arc::clone(self.hold.activity());
+        let under_way = activity.enter();
         let (mut head, body) = request.into_parts();
-        let admitted = match self.hold.activity().take_doubt() {
+        let http2 = head.version == Version::HTTP_2;
+        let admitted = match activity.take_doubt() {
             true => Err(Reason::BadRequest),
             false => strict::admit(&mut head, &self.rules.settings.limits),
         };
@@ -60,7 +63,10 @@ impl<S: App> Edge<S> {
             }
             Err(reason) => self.refuse(&head, reason).map(Either::Left),
         };
-        Ok(answer.map(|body| Tracked::new(body, under_way)))
+        Ok(answer.map(|body| match http2 {
+            true => Tracked::watched(body, under_way, &activity),
+            false => Tracked::new(body, under_way),
+        }))
     }
 
     fn introduce(&self, head: &mut Parts) {

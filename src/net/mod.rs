@@ -11,6 +11,7 @@ mod activity;
 mod app;
 mod connection;
 mod edge;
+mod flood;
 mod headers;
 mod proxy;
 mod scan;
@@ -18,6 +19,7 @@ mod settings;
 mod sniff;
 mod strict;
 mod tls;
+mod tracked;
 mod upgrade;
 mod wire;
 #[cfg(test)]

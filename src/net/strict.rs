@@ -4,8 +4,8 @@
 //! hides of a head, `scan` has seen before.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
@@ -50,6 +50,9 @@ pub(super) fn admit(head: &mut Parts, limits: &Limits) -> Result<(), Reason> {
     target(head)?;
     if let Some(host) = host {
         head.headers.insert(HOST, host);
+    }
+    if head.version == Version::HTTP_2 {
+        join_cookies(&mut head.headers)?;
     }
     if head.headers.keys().any(|name| poses(name.as_str())) {
         rebuild(&mut head.headers, |name, _| !poses(name.as_str()));
@@ -96,7 +99,7 @@ fn framing(head: &Parts) -> Result<(), Reason> {
         let te = headers.get_all(TE).iter().all(|te| te.as_bytes() == b"trailers");
         let named = of_connection.iter().any(|name| headers.contains_key(name))
             || other.iter().any(|name| headers.contains_key(*name));
-        return if named || !te { Err(Reason::BadRequest) } else { Ok(()) };
+        return if named || !te { Err(Reason::BadRequest) } else { length(headers) };
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return length(headers) };
@@ -107,11 +110,13 @@ fn framing(head: &Parts) -> Result<(), Reason> {
     Ok(())
 }
 
-/// At most one length, in digits, below 2^63: what every server behind can hold.
+/// At most one length, in digits of which none is idle, below 2^63: what every server behind can
+/// hold.
 fn length(headers: &HeaderMap) -> Result<(), Reason> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
-    let digits = length.as_bytes().iter().all(u8::is_ascii_digit);
+    let octal = length.len() > 1 && length.as_bytes().starts_with(b"0");
+    let digits = !octal && length.as_bytes().iter().all(u8::is_ascii_digit);
     let value = length.to_str().ok().and_then(|text| text.parse::<i64>().ok());
     if lengths.next().is_some() || !digits || value.is_none() {
         return Err(Reason::BadRequest);
@@ -184,12 +189,23 @@ fn target(head: &mut Parts) -> Result<(), Reason> {
     }
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let asterisk = target == "*" && head.method == Method::OPTIONS;
-    if !asterisk && !target.starts_with('/') {
+    // Beyond ASCII some servers see bytes, some letters, and some nothing at all.
+    if !target.is_ascii() || (!asterisk && !target.starts_with('/')) {
         return Err(Reason::BadRequest);
     }
     if uri.scheme().is_some() {
         let path = uri.path_and_query().cloned();
         head.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    }
+    Ok(())
+}
+
+/// HTTP/2 may send cookies one by one; other protocols know one field (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), Reason> {
+    let cookies: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1 {
+        let all = HeaderValue::from_bytes(&cookies.join(&b"; "[..]));
+        headers.insert(COOKIE, all.map_err(|_| Reason::BadRequest)?);
     }
     Ok(())
 }

@@ -36,10 +36,19 @@ fn exactly_one_transfer_coding_is_let_in() {
 #[test]
 fn a_length_is_one_number_that_everybody_can_hold() {
     assert!(judge(post().header("content-length", "3")).is_ok());
-    for length in ["+3", "-3", "3, 3", "9223372036854775808", "", "0x3"] {
+    for length in ["+3", "-3", "3, 3", "9223372036854775808", "", "0x3", "03", "00"] {
         refused(post().header("content-length", length));
+        refused(h2("http://a/").header("content-length", length));
     }
     refused(post().header("content-length", "3").header("content-length", "3"));
+}
+
+#[test]
+fn cookies_that_come_one_by_one_are_one_field() {
+    let request = h2("http://a/").header("cookie", "a=b").header("x", "y").header("cookie", "c=d");
+    let head = judge(request).unwrap();
+    let cookies: Vec<_> = head.headers.get_all("cookie").iter().collect();
+    assert_eq!(cookies, ["a=b; c=d"]);
 }
 
 #[test]

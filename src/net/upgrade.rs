@@ -65,6 +65,7 @@ impl Terms {
     {
         // The connection counts as busy from here on, so its idle deadline does not strike.
         let under_way = self.hold.activity().enter();
+        self.hold.activity().switch();
         tokio::spawn(async move {
             let _while_open = (self.hold, under_way, kept);
             let both = async { tokio::try_join!(client, endpoint) };

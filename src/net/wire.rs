@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::activity::Activity;
-use super::scan::Scan;
+use super::flood::Frames;
+use super::scan::{Found, Scan};
 
 /// An IO that first replays what was read before, then reads on.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Wire<T> {
     prefix: Bytes,
     /// None on HTTP/2, where the streams, not the bytes, tell whether a connection is in use.
     reading: Option<Reading>,
+    /// On HTTP/2 alone.
+    frames: Option<Frames>,
     writing: Alarm,
     stall: Duration,
     /// Bytes thrown away since our side was closed.
@@ -45,6 +48,8 @@ pub(super) struct Reading {
     seen: u64,
     alarm: Alarm,
     scan: Scan,
+    /// A byte has come that no request may hold. Nothing is read any more.
+    broken: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,12 +69,37 @@ struct Alarm {
 
 impl<T> Wire<T> {
     pub(super) fn new(io: T, prefix: Bytes, stall: Duration) -> Self {
-        Self { io, prefix, reading: None, writing: Alarm::default(), stall, discarded: None }
+        let writing = Alarm::default();
+        Self { io, prefix, reading: None, frames: None, writing, stall, discarded: None }
     }
 
     /// Puts heads under deadlines; the first head's begins now.
     pub(super) fn with_heads(self, reading: Reading) -> Self {
         Self { reading: Some(reading), ..self }
+    }
+
+    /// Bounds how many idle frames of HTTP/2 are taken.
+    pub(super) fn with_frames(self) -> Self {
+        Self { frames: Some(Frames::new()), ..self }
+    }
+
+    /// Looks at what was read, and leaves no more of it than may be passed on.
+    fn arrived(&mut self, buf: &mut ReadBuf<'_>, from: usize) -> io::Result<()> {
+        if let Some(reading) = &mut self.reading {
+            return reading.arrived(buf, from);
+        }
+        let frames = self.frames.as_mut();
+        if frames.is_none_or(|frames| frames.feed(&buf.filled()[from..])) {
+            return Ok(());
+        }
+        buf.set_filled(from);
+        Err(io::ErrorKind::QuotaExceeded.into())
+    }
+
+    fn sent(&mut self, poll: &Poll<io::Result<usize>>) {
+        if let (Some(frames), Poll::Ready(Ok(written))) = (&mut self.frames, poll) {
+            frames.sent(*written);
+        }
     }
 }
 
@@ -77,7 +107,8 @@ impl Reading {
     pub(super) fn new(activity: Arc<Activity>, head: Duration, keep_alive: Duration) -> Self {
         let mut alarm = Alarm::default();
         alarm.set(head);
-        Self { activity, head, keep_alive, phase: Phase::Head, seen: 0, alarm, scan: Scan::new() }
+        let (phase, scan) = (Phase::Head, Scan::new());
+        Self { activity, head, keep_alive, phase, seen: 0, alarm, scan, broken: false }
     }
 
     fn before(&mut self) {
@@ -90,18 +121,34 @@ impl Reading {
         if self.phase == Phase::Exchange && self.activity.is_idle() {
             self.phase = Phase::Waiting;
             self.alarm.set(self.keep_alive);
-            self.scan.next();
         }
     }
 
-    fn arrived(&mut self, bytes: &[u8]) {
-        if self.scan.feed(bytes) {
-            self.activity.doubt();
+    fn arrived(&mut self, buf: &mut ReadBuf<'_>, from: usize) -> io::Result<()> {
+        let bytes = &buf.filled()[from..];
+        if bytes.is_empty() {
+            return Ok(());
         }
         if self.phase == Phase::Waiting {
             self.phase = Phase::Head;
             self.alarm.set(self.head);
         }
+        if self.activity.has_switched() {
+            self.scan.stop();
+        }
+        let next = self.activity.is_idle() && self.activity.begun() == self.scan.heads();
+        match self.scan.feed(bytes, next) {
+            Found::Sound => {}
+            Found::Doubtful => self.activity.doubt(),
+            Found::Broken(sound) => {
+                self.broken = true;
+                buf.set_filled(from + sound);
+                if sound == 0 {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,31 +192,23 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let filled = buf.filled().len();
+        if let Some(reading) = &mut this.reading {
+            if reading.broken {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            reading.before();
+        }
         if !this.prefix.is_empty() {
             let taken = this.prefix.len().min(buf.remaining());
-            let bytes = this.prefix.split_to(taken);
-            buf.put_slice(&bytes);
-            if let Some(reading) = &mut this.reading {
-                reading.arrived(&bytes);
-            }
-            return Poll::Ready(Ok(()));
+            buf.put_slice(&this.prefix.split_to(taken));
+            return Poll::Ready(this.arrived(buf, filled));
         }
-        let Some(reading) = &mut this.reading else {
-            return Pin::new(&mut this.io).poll_read(cx, buf);
-        };
-        reading.before();
-        let filled = buf.filled().len();
         if let Poll::Ready(done) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            let bytes = &buf.filled()[filled..];
-            if !bytes.is_empty() {
-                reading.arrived(bytes);
-            }
-            return Poll::Ready(done);
+            return Poll::Ready(done.and_then(|()| this.arrived(buf, filled)));
         }
-        if reading.alarm.rang(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
+        let late = this.reading.as_mut().is_some_and(|reading| reading.alarm.rang(cx));
+        if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
     }
 }
 
@@ -200,6 +239,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.sent(&poll);
         this.writing.bound(cx, poll, this.stall)
     }
 
@@ -210,6 +250,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.sent(&poll);
         this.writing.bound(cx, poll, this.stall)
     }
 

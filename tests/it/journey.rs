@@ -25,3 +25,5 @@ mod told;
 mod types;
 mod tokens;
 mod upstreams;
+
+pub(crate) use self::scene::encoded;
