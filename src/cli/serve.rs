@@ -47,6 +47,7 @@ pub(crate) struct Options {
 }
 
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
+    leave_no_core();
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
     if config.forward().endpoints.is_empty() {
@@ -96,6 +97,15 @@ fn desk(config: &Config, shared: &Shared, memory: &Memory) -> Result<Desk, Failu
     let (engine, token, memory) =
         (Arc::clone(&shared.engine), secret::token(config)?, memory.clone());
     Ok(Desk { engine, clock: shared.clock, token, audit, keep: Box::new(move || memory.commit()) })
+}
+
+/// Memory holds keys and prompts: no crash writes it to a disk, and no other process of the same user
+/// reads it. Before a secret is read; a system that declines is left as it is.
+fn leave_no_core() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _declined = rustix::process::setrlimit(Resource::Core, none);
+    let _declined = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// How long the decision log may take to write what is left at the end.

@@ -1,5 +1,6 @@
 //! From a file to a configuration, or to the list of everything wrong with it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -29,11 +30,23 @@ pub enum Refused {
     Mistakes(#[from] Mistakes),
 }
 
+/// The largest file that is read, in bytes: what is larger is some other file, or none that ends.
+const LARGEST: u64 = 4 << 20;
+
 /// Reads the file at `path`. Blocks on the disk.
 pub fn load(path: &Path, env: Environment<'_>, now: Timestamp) -> Result<Loaded, Refused> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| Refused::Unreadable { path: path.to_owned(), why })?;
+    let text = text(path).map_err(|why| Refused::Unreadable { path: path.to_owned(), why })?;
     Ok(parse(&path.display().to_string(), &text, env, now)?)
+}
+
+/// What is in the file at `path`. Blocks on the disk.
+pub(super) fn text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(text)
 }
 
 /// Reads the text of a file, and the key files that it names. `file` is the name it is reported under, `now` tells which allowances

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::environment::Environment;
-use super::load::{Refused, parse};
+use super::load::{Refused, parse, text};
 use super::{Config, Mistakes};
 use crate::telemetry::Telemetry;
 use crate::time::Clock;
@@ -61,7 +61,7 @@ impl Reload {
     /// Looks at the file. `anew` reads it even when its content is the same: the environment or a
     /// file it names may have changed. Blocks on the disk.
     pub fn look(&mut self, anew: bool) -> Reloaded {
-        let text = match std::fs::read_to_string(&self.path) {
+        let text = match text(&self.path) {
             Ok(text) => text,
             Err(why) => return self.unreadable(why, anew),
         };

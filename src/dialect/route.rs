@@ -3,9 +3,14 @@
 use std::borrow::Cow;
 
 /// Whether `path` leads to a route that ends in `suffix`, however it is spelt: percent-encoded
-/// once, with doubled or trailing slashes, or with dot segments. A query is not part of it.
+/// once, with doubled or trailing slashes, with dot segments, with parameters of segments, or in
+/// capitals, for which some servers don't care. A query is not part of it.
 pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
-    without_query(path).ends_with(suffix) || canonical(path).ends_with(suffix)
+    let ends = |path: &str| {
+        let end = path.len().checked_sub(suffix.len()).and_then(|start| path.get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    ends(without_query(path)) || ends(&canonical(path))
 }
 
 /// What `parse` finds in the path as a server routes it: a name, borrowed if the path is spelt
@@ -23,8 +28,10 @@ pub(super) fn named<'a, T>(
 /// `path` in its shortest spelling, without a query. Borrowed if it is that already.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
     let path = without_query(path);
-    let odd =
-        path.ends_with('/') || path.contains('%') || path.contains("//") || path.contains("/.");
+    let odd = path.ends_with('/')
+        || path.contains(['%', ';', '\\'])
+        || path.contains("//")
+        || path.contains("/.");
     if !odd {
         return path.into();
     }
@@ -63,14 +70,14 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| value.try_into().ok())
 }
 
-/// `path` without empty and dot segments.
+/// `path` without empty and dot segments, and its segments without parameters.
 fn resolved(path: &[u8]) -> Vec<u8> {
     let mut segments = Vec::new();
-    for segment in path.split(|&byte| byte == b'/') {
-        match segment {
+    for segment in path.split(|&byte| byte == b'/' || byte == b'\\') {
+        match segment.split(|&byte| byte == b';').next().unwrap_or_default() {
             b"" | b"." => {}
             b".." => drop(segments.pop()),
-            _ => segments.push(segment),
+            segment => segments.push(segment),
         }
     }
     let mut out = Vec::with_capacity(path.len());
@@ -102,6 +109,10 @@ mod tests {
             "/v1/./chat/x/../completions/.",
             "/v1/chat/%2e%2E/chat/completions",
             "/openai/deployments/d/chat/completions?api-version=1",
+            "/openai/deployments/d/Chat/Completions",
+            "/v1/chat;x=y/completions;",
+            "/v1/chat%3Bx/completions",
+            "/v1/chat\\completions",
         ] {
             assert!(leads_to(path, SUFFIX), "{path}");
         }
@@ -115,7 +126,6 @@ mod tests {
             "/v1/completions",
             "/v1/wechat/completions",
             "/v1/chat/completions/x",
-            "/v1/Chat/Completions",
             "/v1/chat%252Fcompletions",
             "/v1/chat/completions%",
             "/v1/models?next=/chat/completions",

@@ -14,6 +14,8 @@ mod shape;
 mod observe;
 mod socket;
 mod refusal;
+#[cfg(fuzzing)]
+pub mod fuzz;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -231,9 +231,16 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Bytes that the system holds unsent for a client: what it would let grow to megabytes for whoever
+/// reads nothing.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Small events must leave at once. A socket that takes no option is about to fail anyway.
 fn tune(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
     let probe = TcpKeepalive::new().with_time(KEEP_ALIVE_PROBE);
     let _ = SockRef::from(socket).set_tcp_keepalive(&probe);
 }

@@ -81,7 +81,7 @@ impl Door {
         let peer = Peer { address, tls: self.tls.is_some() };
         let edge = Edge { app, peer, hold, rules: Arc::clone(&self.rules) };
         let Some(acceptor) = &self.tls else {
-            return self.speak(socket, seen, edge, deadline).await;
+            return self.speak((socket, seen, None), edge, deadline).await;
         };
         let stall = settings.deadlines.write_stall();
         let handshake = acceptor.accept(Wire::new(socket, seen.freeze(), stall));
@@ -91,7 +91,12 @@ impl Door {
         };
         let tls = tls.map_err(|_| "tls_deadline")?.map_err(|_| "tls")?;
         let deadline = Instant::now() + settings.deadlines.first_byte();
-        self.speak(tls, BytesMut::new(), edge, deadline).await
+        let agreed = match tls.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Some(Protocol::Http2),
+            Some(_) => Some(Protocol::Http1),
+            None => None,
+        };
+        self.speak((tls, BytesMut::new(), agreed), edge, deadline).await
     }
 
     /// The client's address: the socket's, or what a preamble from a listed peer says.
@@ -121,10 +126,10 @@ impl Door {
         }
     }
 
+    /// `agreed`: what was negotiated, and must be kept to.
     async fn speak<T, S: App>(
         &self,
-        mut io: T,
-        mut seen: BytesMut,
+        (mut io, mut seen, agreed): (T, BytesMut, Option<Protocol>),
         edge: Edge<S>,
         deadline: Instant,
     ) -> Result<(), Cut>
@@ -136,6 +141,9 @@ impl Door {
             () = self.drain.cancelled() => return Ok(()),
         };
         let protocol = match protocol {
+            Ok(Ok(protocol)) if agreed.is_some_and(|agreed| agreed != protocol) => {
+                return Err("alpn");
+            }
             Ok(Ok(protocol)) => protocol,
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Ok(Err(_)) => return Err("io"),
@@ -184,7 +192,7 @@ impl Door {
     }
 }
 
-fn http1(limits: &Limits) -> http1::Builder {
+pub(super) fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -22,6 +22,8 @@ mod tls;
 mod tracked;
 mod upgrade;
 mod wire;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,7 @@
 //! Cases are tables: a name, bytes, and what must come of them. The endpoint behind the proxy reads as
 //! strictly as anything could and remembers every byte, so that whatever reaches it has one meaning.
 
-mod stage;
+pub(crate) mod stage;
 mod strict;
 
 mod bodies;

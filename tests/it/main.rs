@@ -7,6 +7,7 @@ mod architecture;
 mod challenge;
 mod cli;
 mod config;
+mod faults;
 mod journey;
 mod memory;
 mod readme;

@@ -65,6 +65,16 @@ fn nothing_the_process_wrote_holds_a_prompt_an_answer_or_a_key() {
 }
 
 #[test]
+fn a_crash_would_leave_no_memory_behind() {
+    let stand = Stand::new("");
+    let own = format!("/proc/{}", stand.proxy.child.id());
+    let limits = std::fs::read_to_string(format!("{own}/limits")).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let core: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(core[..2], ["0", "0"]);
+}
+
+#[test]
 fn bad_input_is_refused_in_the_callers_own_words_and_the_process_stays_up() {
     let stand = Stand::new("mode = \"enforce\"\n[guard]\nmax_body = 1048576");
     let address = stand.address();

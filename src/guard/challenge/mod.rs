@@ -39,6 +39,12 @@ use crate::time::{Clock, Timestamp};
 
 pub(super) use self::desk::{Visit, answer, link, owns};
 
+/// Opens hostile text as a token, and a token made of the same bytes.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    token::fuzz(bytes);
+}
+
 /// Puzzles of one challenge.
 const PUZZLES: u8 = 16;
 /// Challenged accounts, and spent challenges, remembered at once.

@@ -150,6 +150,26 @@ fn sextet(letter: u8) -> Option<u32> {
     )
 }
 
+/// A forgery is never opened; what was sealed is, and no other spelling of it.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let mint = Mint::new([7; 32]);
+    let text = String::from_utf8_lossy(bytes);
+    assert_eq!(mint.open(&text), None, "nobody can forge one");
+    let Some(token) = bytes.first_chunk().and_then(|payload| Token::unpack(*payload)) else {
+        return;
+    };
+    let sealed = mint.seal(&token);
+    assert_eq!(mint.open(&sealed), Some(token));
+    assert_eq!(Mint::new([8; 32]).open(&sealed), None);
+    for at in 0..sealed.len() {
+        let mut other = sealed.clone().into_bytes();
+        other[at] = bytes.last().copied().unwrap_or(b'x') & 0x7f;
+        let other = String::from_utf8_lossy(&other).into_owned();
+        assert!(other == sealed || mint.open(&other).is_none());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

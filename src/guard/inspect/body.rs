@@ -91,34 +91,76 @@ pub(in crate::guard) fn decoded(
     if coding == Coding::Br && is_plain_too(coded) {
         return Err(Refusal::ambiguous(&TWICE_READABLE));
     }
-    let refusal = |why| match why {
-        Undecodable::Bomb => Refusal::bomb(),
-        Undecodable::Broken => {
-            Refusal::malformed(format!("The body is not one whole {} stream.", coding.name()))
-        }
-    };
-    let length = measured(coding, coded, settings).map_err(refusal)?;
     let mut held = Held { body: BytesMut::new(), _share: None };
-    reserve(&mut held, length, buffers)?;
-    held.body.reserve(length);
-    let copied = Decoder::new(coding, settings.max_ratio).feed(coded, |plain| {
+    let length = decode(coding, coded, settings, |plain, length| {
+        if length > KEPT {
+            return Ok(());
+        }
+        reserve(&mut held, plain.len(), buffers)?;
         held.body.extend_from_slice(plain);
         Ok(())
     });
-    copied.map_err(refusal)?;
+    let length = length.map_err(|stop| stop.refusal(coding))?;
+    if length > KEPT {
+        let missing = length - held.body.len();
+        reserve(&mut held, missing, buffers)?;
+        held.body.clear();
+        held.body.reserve(length);
+        let again = decode(coding, coded, settings, |plain, _| {
+            held.body.extend_from_slice(plain);
+            Ok(())
+        });
+        again.map_err(|stop| stop.refusal(coding))?;
+    }
     Ok(Bytes::from_owner(held))
 }
 
-/// Bytes that a coded body comes to. Decoding twice is cheap beside what a bomb would cost if it had
-/// to be held to be found out.
-fn measured(coding: Coding, coded: &[u8], settings: &Settings) -> Result<usize, Undecodable> {
+/// What comes out of a coded body is held at once up to here. Beyond, it is measured to its end and
+/// decoded again to be held: cheap beside what a bomb would cost if it had to be held to be found out.
+const KEPT: usize = 1 << 20;
+
+/// Hands what a coded body comes to, in pieces, to `sink`, with the bytes so far; says how many they
+/// are in all.
+fn decode(
+    coding: Coding,
+    coded: &[u8],
+    settings: &Settings,
+    mut sink: impl FnMut(&[u8], usize) -> Result<(), Refusal>,
+) -> Result<usize, Stop> {
     let mut length = 0;
     let mut decoder = Decoder::new(coding, settings.max_ratio);
     decoder.feed(coded, |plain| {
         length += plain.len();
-        if length > settings.max_body { Err(Undecodable::Bomb) } else { Ok(()) }
+        if length > settings.max_body {
+            return Err(Stop::Coding(Undecodable::Bomb));
+        }
+        sink(plain, length).map_err(Stop::Own)
     })?;
-    if decoder.is_whole() { Ok(length) } else { Err(Undecodable::Broken) }
+    if decoder.is_whole() { Ok(length) } else { Err(Undecodable::Broken.into()) }
+}
+
+/// Why a body was not decoded to its end.
+enum Stop {
+    Coding(Undecodable),
+    Own(Refusal),
+}
+
+impl Stop {
+    fn refusal(self, coding: Coding) -> Refusal {
+        match self {
+            Self::Coding(Undecodable::Bomb) => Refusal::bomb(),
+            Self::Coding(Undecodable::Broken) => {
+                Refusal::malformed(format!("The body is not one whole {} stream.", coding.name()))
+            }
+            Self::Own(refusal) => refusal,
+        }
+    }
+}
+
+impl From<Undecodable> for Stop {
+    fn from(why: Undecodable) -> Self {
+        Self::Coding(why)
+    }
 }
 
 const TWICE_READABLE: Ambiguity = Ambiguity {

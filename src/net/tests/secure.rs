@@ -71,6 +71,20 @@ async fn tls_on_both_sides_and_the_endpoint_hears_of_it() {
 }
 
 #[tokio::test]
+async fn what_was_negotiated_is_kept_to() {
+    let own = Identity::new();
+    let endpoint = listener().await;
+    let proxy = Proxy::start(Settings { tls: Some(own.files()), ..loopback() }, to(&endpoint));
+    let preface: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for (agreed, said) in [(&b"h2"[..], GET), (b"http/1.1", preface)] {
+        let mut client = own.client(&proxy, agreed).await.unwrap();
+        client.write_all(said).await.unwrap();
+        assert_eq!(to_end(&mut client).await, "");
+    }
+    nothing(endpoint.accept()).await;
+}
+
+#[tokio::test]
 async fn a_websocket_offers_http1_alone_to_an_endpoint_that_prefers_http2() {
     let theirs = Identity::new();
     let endpoint = listener().await;

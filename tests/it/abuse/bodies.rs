@@ -153,13 +153,15 @@ const FIELDS: &[(&str, &str, Must)] = &[
     ),
 ];
 
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 8] = [
     "/v1/chat/completions",
     "//v1//chat///completions/",
     "/v1/%63hat/completion%73",
     "/v1/chat%2fcompletions",
     "/v1/./chat/x/../completions",
     "/x/openai/deployments/m/chat/completions?api-version=1",
+    "/x/OpenAI/deployments/m/Chat/Completions?api-version=1",
+    "/v1/chat;x/completions;y=z",
 ];
 
 fn post(path: &str, fields: &str, body: &[u8]) -> Vec<u8> {

@@ -59,7 +59,7 @@ const LINES: &[(&str, &str, Must)] = &[
     ("version 0.9", "GET /CASE HTTP/0.9\r\nhost: a", Refuse(400)),
     ("version of another protocol", "GET /CASE RTSP/1.0\r\nhost: a", Close),
     ("the preface of HTTP/2, broken", "PRI * HTTP/2.0\r\n\r\nXX", Refuse(400)),
-    ("a method in small letters", "get /CASE HTTP/1.1\r\nhost: a", Serve),
+    ("a method in small letters", "get /CASE HTTP/1.1\r\nhost: a", Refuse(405)),
     ("a method with a bracket", "G(T /CASE HTTP/1.1\r\nhost: a", Refuse(400)),
     ("a method with a colon", "GET: /CASE HTTP/1.1\r\nhost: a", Refuse(400)),
     ("no method", "/CASE HTTP/1.1\r\nhost: a", Refuse(400)),

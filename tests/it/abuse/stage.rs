@@ -14,14 +14,14 @@ use super::super::stand::{Proxy, get};
 use super::strict::{self, Forwarded};
 
 /// How long whatever must come may take on a machine that is busy.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long nothing must come, to be taken for never.
-pub(super) const MOMENT: Duration = Duration::from_millis(150);
+pub(crate) const MOMENT: Duration = Duration::from_millis(150);
 
-pub(super) struct Stage {
-    pub(super) proxy: Proxy,
+pub(crate) struct Stage {
+    pub(crate) proxy: Proxy,
     seen: Arc<Mutex<Seen>>,
-    _config: NamedTempFile,
+    pub(crate) config: NamedTempFile,
 }
 
 #[derive(Default)]
@@ -43,17 +43,26 @@ impl Stage {
                 thread::spawn(move || serve(stream, &seen));
             }
         });
+        Self::before(endpoint, config, seen)
+    }
+
+    /// Before an endpoint of a test's own making.
+    pub(crate) fn to(endpoint: SocketAddr, config: &str) -> Self {
+        Self::before(endpoint, config, Arc::default())
+    }
+
+    fn before(endpoint: SocketAddr, config: &str, seen: Arc<Mutex<Seen>>) -> Self {
         let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("upstream = \"http://{endpoint}\"\n{config}")).unwrap();
         let proxy = Proxy::start(file.path());
-        Self { proxy, seen, _config: file }
+        Self { proxy, seen, config: file }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.proxy.listen.parse().unwrap()
     }
 
-    pub(super) fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address()).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -73,28 +82,28 @@ impl Stage {
     }
 
     /// An honest caller is served, after this many milliseconds.
-    pub(super) fn serves(&self) -> u64 {
+    pub(crate) fn serves(&self) -> u64 {
         let clock = Clock::start();
         let answer = get(&self.proxy.listen, "/honest");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         clock.elapsed_nanos() / 1_000_000
     }
 
-    pub(super) fn resident_kib(&self) -> u64 {
+    pub(crate) fn resident_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.proxy.child.id());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    pub(super) fn metric(&self, series: &str) -> u64 {
+    pub(crate) fn metric(&self, series: &str) -> u64 {
         let text = get(&self.proxy.admin, "/metrics");
         let value = text.lines().find_map(|line| line.strip_prefix(series));
         value.map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// Waits until `series` says `value`, as after all clients have gone.
-    pub(super) fn settles(&self, series: &str, value: u64) {
+    pub(crate) fn settles(&self, series: &str, value: u64) {
         let deadline = PATIENCE.as_millis() / 20;
         for _ in 0..deadline {
             if self.metric(series) == value {
@@ -106,13 +115,13 @@ impl Stage {
     }
 }
 
-pub(super) fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     let (_open, closed) = std::sync::mpsc::channel::<()>();
     let _nothing_comes = closed.recv_timeout(time);
 }
 
 /// All that comes until the other side closes, and whether it has.
-pub(super) fn rest(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
+pub(crate) fn rest(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
     stream.set_read_timeout(Some(patience)).unwrap();
     let (mut got, mut space) = (Vec::new(), [0; 4096]);
     loop {
