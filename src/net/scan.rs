@@ -28,8 +28,12 @@ pub(super) enum Found {
     Sound,
     /// The end of a head that must be refused.
     Doubtful,
-    /// A byte that no request may hold. This many before it are sound.
-    Broken(usize),
+    /// A byte that no request may hold. This many before it are sound. `later`: it is of a head, so
+    /// that requests before it may be answered.
+    Broken {
+        sound: usize,
+        later: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +79,7 @@ impl Scan {
         Self { at: At::RequestLine, line: Line::new(), head: Head::default(), heads: 0 }
     }
 
-    /// Heads that have ended.
+    /// Heads that have ended and are passed on.
     pub(super) fn heads(&self) -> u64 {
         self.heads
     }
@@ -90,14 +94,18 @@ impl Scan {
     pub(super) fn feed(&mut self, bytes: &[u8], next: bool) -> Found {
         let (mut place, first) = (0, self.heads + 1);
         while place < bytes.len() && !matches!(self.at, At::Refused | At::Beyond) {
+            let later = matches!(self.at, At::RequestLine | At::Fields);
             let Some(taken) = self.step(&bytes[place..]) else {
                 self.at = At::Beyond;
-                return Found::Broken(place);
+                return Found::Broken { sound: place, later };
             };
             place += taken;
             if self.at == At::Refused {
-                let answered = next && self.heads == first;
-                return if answered { Found::Doubtful } else { Found::Broken(place - 1) };
+                if next && self.heads == first {
+                    return Found::Doubtful;
+                }
+                self.heads -= 1;
+                return Found::Broken { sound: place - 1, later: true };
             }
         }
         Found::Sound

@@ -48,8 +48,7 @@ pub(super) struct Reading {
     seen: u64,
     alarm: Alarm,
     scan: Scan,
-    /// A byte has come that no request may hold. Nothing is read any more.
-    broken: bool,
+    broken: Option<Broken>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,6 +58,17 @@ enum Phase {
     Waiting,
     Head,
 }
+
+/// A byte has come that no request may hold: nothing is read any more.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    Now,
+    /// Once what came before it has been answered.
+    Later,
+}
+
+/// How often a broken connection looks whether it may end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A timer that is allocated once and only runs while armed.
 #[derive(Debug, Default)]
@@ -84,16 +94,25 @@ impl<T> Wire<T> {
     }
 
     /// Looks at what was read, and leaves no more of it than may be passed on.
-    fn arrived(&mut self, buf: &mut ReadBuf<'_>, from: usize) -> io::Result<()> {
+    fn poll_arrived(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        from: usize,
+    ) -> Poll<io::Result<()>> {
         if let Some(reading) = &mut self.reading {
-            return reading.arrived(buf, from);
+            reading.arrived(buf, from);
+            return match reading.broken {
+                Some(broken) if buf.filled().len() == from => reading.poll_broken(cx, broken),
+                _ => Poll::Ready(Ok(())),
+            };
         }
         let frames = self.frames.as_mut();
         if frames.is_none_or(|frames| frames.feed(&buf.filled()[from..])) {
-            return Ok(());
+            return Poll::Ready(Ok(()));
         }
         buf.set_filled(from);
-        Err(io::ErrorKind::QuotaExceeded.into())
+        Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()))
     }
 
     fn sent(&mut self, poll: &Poll<io::Result<usize>>) {
@@ -108,7 +127,7 @@ impl Reading {
         let mut alarm = Alarm::default();
         alarm.set(head);
         let (phase, scan) = (Phase::Head, Scan::new());
-        Self { activity, head, keep_alive, phase, seen: 0, alarm, scan, broken: false }
+        Self { activity, head, keep_alive, phase, seen: 0, alarm, scan, broken: None }
     }
 
     fn before(&mut self) {
@@ -124,10 +143,10 @@ impl Reading {
         }
     }
 
-    fn arrived(&mut self, buf: &mut ReadBuf<'_>, from: usize) -> io::Result<()> {
+    fn arrived(&mut self, buf: &mut ReadBuf<'_>, from: usize) {
         let bytes = &buf.filled()[from..];
         if bytes.is_empty() {
-            return Ok(());
+            return;
         }
         if self.phase == Phase::Waiting {
             self.phase = Phase::Head;
@@ -140,15 +159,23 @@ impl Reading {
         match self.scan.feed(bytes, next) {
             Found::Sound => {}
             Found::Doubtful => self.activity.doubt(),
-            Found::Broken(sound) => {
-                self.broken = true;
+            Found::Broken { sound, later } => {
+                self.broken = Some(if later { Broken::Later } else { Broken::Now });
                 buf.set_filled(from + sound);
-                if sound == 0 {
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
             }
         }
-        Ok(())
+    }
+
+    /// What a read comes to once a connection is broken.
+    fn poll_broken(&mut self, cx: &mut Context<'_>, broken: Broken) -> Poll<io::Result<()>> {
+        let answered = self.activity.is_idle() && self.activity.begun() >= self.scan.heads();
+        while matches!(broken, Broken::Later) && !answered {
+            self.alarm.set(LOOK);
+            if !self.alarm.rang(cx) {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 }
 
@@ -194,18 +221,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         let this = self.get_mut();
         let filled = buf.filled().len();
         if let Some(reading) = &mut this.reading {
-            if reading.broken {
-                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            if let Some(broken) = reading.broken {
+                return reading.poll_broken(cx, broken);
             }
             reading.before();
         }
         if !this.prefix.is_empty() {
             let taken = this.prefix.len().min(buf.remaining());
             buf.put_slice(&this.prefix.split_to(taken));
-            return Poll::Ready(this.arrived(buf, filled));
+            return this.poll_arrived(cx, buf, filled);
         }
         if let Poll::Ready(done) = Pin::new(&mut this.io).poll_read(cx, buf) {
-            return Poll::Ready(done.and_then(|()| this.arrived(buf, filled)));
+            done?;
+            return this.poll_arrived(cx, buf, filled);
         }
         let late = this.reading.as_mut().is_some_and(|reading| reading.alarm.rang(cx));
         if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use stillguard::engine::{Engine, Settings};
@@ -13,7 +12,7 @@ use stillguard::policy::{Action, Policies};
 use stillguard::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
 use stillguard::time::Timestamp;
 
-use super::abuse::stage::{MOMENT, PATIENCE, Stage, pause, rest};
+use super::abuse::stage::{MOMENT, PATIENCE, Stage, rest};
 
 const SHORT: &str =
     "[forward.deadlines]\nfirst_answer_secs = 1\nbetween_chunks_secs = 1\ntotal_secs = 4\n";
@@ -183,6 +182,7 @@ fn whatever_an_endpoint_does_its_caller_is_told_and_the_next_one_served() {
 fn no_broken_file_changes_what_is_in_force() {
     let endpoint = scripted(Vec::new(), Vec::new());
     let stage = Stage::to(endpoint.local_addr().unwrap(), "");
+    stage.proxy.await_admin("/readyz", "200 OK");
     let good = std::fs::read_to_string(stage.config.path()).unwrap();
     let huge = format!("{good}{}", "# x\n".repeat(2 << 20));
     let refused = "stillguard_reloads_total{outcome=\"refused\"}";
@@ -224,7 +224,6 @@ fn a_log_that_nobody_empties_delays_nobody() {
     }
     assert!(stage.metric("stillguard_decision_log_dropped_total") > 0);
     stage.proxy.end();
-    pause(Duration::ZERO);
 }
 
 fn ask(account: u8, n: u64, at: u64) -> Ask {

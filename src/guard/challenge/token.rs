@@ -150,13 +150,14 @@ fn sextet(letter: u8) -> Option<u32> {
     )
 }
 
-/// A forgery is never opened; what was sealed is, and no other spelling of it.
+/// What is opened was sealed, and has one spelling. (A fuzzer that watches comparisons can copy what
+/// was sealed.)
 #[cfg(fuzzing)]
 pub(super) fn fuzz(bytes: &[u8]) {
     let mint = Mint::new([7; 32]);
     let text = String::from_utf8_lossy(bytes);
-    assert_eq!(mint.open(&text), None, "nobody can forge one");
-    let Some(token) = bytes.first_chunk().and_then(|payload| Token::unpack(*payload)) else {
+    assert!(mint.open(&text).is_none_or(|token| mint.seal(&token) == text));
+    let Some(token) = bytes.first_chunk().and_then(Token::unpack) else {
         return;
     };
     let sealed = mint.seal(&token);

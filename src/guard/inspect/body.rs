@@ -91,26 +91,28 @@ pub(in crate::guard) fn decoded(
     if coding == Coding::Br && is_plain_too(coded) {
         return Err(Refusal::ambiguous(&TWICE_READABLE));
     }
-    let mut held = Held { body: BytesMut::new(), _share: None };
-    let length = decode(coding, coded, settings, |plain, length| {
-        if length > KEPT {
-            return Ok(());
+    let refusal = |why| match why {
+        Undecodable::Bomb => Refusal::bomb(),
+        Undecodable::Broken => {
+            Refusal::malformed(format!("The body is not one whole {} stream.", coding.name()))
         }
-        reserve(&mut held, plain.len(), buffers)?;
-        held.body.extend_from_slice(plain);
-        Ok(())
+    };
+    let mut held = Held { body: BytesMut::new(), _share: None };
+    let mut keeping = true;
+    let length = decode(coding, coded, settings, |plain, length| {
+        keeping = keeping && length <= KEPT && reserve(&mut held, plain.len(), buffers).is_ok();
+        if keeping {
+            held.body.extend_from_slice(plain);
+        }
     });
-    let length = length.map_err(|stop| stop.refusal(coding))?;
-    if length > KEPT {
+    let length = length.map_err(refusal)?;
+    if !keeping {
         let missing = length - held.body.len();
         reserve(&mut held, missing, buffers)?;
         held.body.clear();
         held.body.reserve(length);
-        let again = decode(coding, coded, settings, |plain, _| {
-            held.body.extend_from_slice(plain);
-            Ok(())
-        });
-        again.map_err(|stop| stop.refusal(coding))?;
+        let again = decode(coding, coded, settings, |plain, _| held.body.extend_from_slice(plain));
+        again.map_err(refusal)?;
     }
     Ok(Bytes::from_owner(held))
 }
@@ -125,42 +127,19 @@ fn decode(
     coding: Coding,
     coded: &[u8],
     settings: &Settings,
-    mut sink: impl FnMut(&[u8], usize) -> Result<(), Refusal>,
-) -> Result<usize, Stop> {
+    mut sink: impl FnMut(&[u8], usize),
+) -> Result<usize, Undecodable> {
     let mut length = 0;
     let mut decoder = Decoder::new(coding, settings.max_ratio);
     decoder.feed(coded, |plain| {
         length += plain.len();
         if length > settings.max_body {
-            return Err(Stop::Coding(Undecodable::Bomb));
+            return Err(Undecodable::Bomb);
         }
-        sink(plain, length).map_err(Stop::Own)
+        sink(plain, length);
+        Ok(())
     })?;
-    if decoder.is_whole() { Ok(length) } else { Err(Undecodable::Broken.into()) }
-}
-
-/// Why a body was not decoded to its end.
-enum Stop {
-    Coding(Undecodable),
-    Own(Refusal),
-}
-
-impl Stop {
-    fn refusal(self, coding: Coding) -> Refusal {
-        match self {
-            Self::Coding(Undecodable::Bomb) => Refusal::bomb(),
-            Self::Coding(Undecodable::Broken) => {
-                Refusal::malformed(format!("The body is not one whole {} stream.", coding.name()))
-            }
-            Self::Own(refusal) => refusal,
-        }
-    }
-}
-
-impl From<Undecodable> for Stop {
-    fn from(why: Undecodable) -> Self {
-        Self::Coding(why)
-    }
+    if decoder.is_whole() { Ok(length) } else { Err(Undecodable::Broken) }
 }
 
 const TWICE_READABLE: Ambiguity = Ambiguity {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::stage::Stage;
+use super::stage::{MOMENT, PATIENCE, Stage, rest};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -88,24 +88,25 @@ impl Client {
         self.stream.write_all(bytes).is_ok()
     }
 
+    /// All frames that come until something has come of the streams, and for a moment more.
+    pub(super) fn answer(&mut self) -> Outcome {
+        let (mut bytes, mut last) = (Vec::new(), Outcome::default());
+        for _ in 0..PATIENCE.as_millis() / MOMENT.as_millis() {
+            let (more, closed) = rest(&mut self.stream, MOMENT);
+            bytes.extend(more);
+            let told = last != Outcome::default();
+            last = read(&bytes, closed);
+            if told || closed {
+                break;
+            }
+        }
+        last
+    }
+
     /// All frames that come until the other side closes, or is silent for `patience`.
     pub(super) fn outcome(&mut self, patience: Duration) -> Outcome {
-        let (bytes, closed) = super::stage::rest(&mut self.stream, patience);
-        let mut outcome = Outcome { closed, ..Outcome::default() };
-        let mut rest = &bytes[..];
-        while let Some((head, after)) = rest.split_at_checked(9) {
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let Some((payload, after)) = after.split_at_checked(length) else { break };
-            match head[3] {
-                HEADERS if payload.first() == Some(&OK) => outcome.served += 1,
-                HEADERS => outcome.refused += 1,
-                RESET => outcome.resets += 1,
-                GOAWAY => outcome.goaway = true,
-                _ => {}
-            }
-            rest = after;
-        }
-        outcome
+        let (bytes, closed) = rest(&mut self.stream, patience);
+        read(&bytes, closed)
     }
 
     /// Takes in what has come, so that the other side may go on.
@@ -115,4 +116,22 @@ impl Client {
         while matches!(self.stream.read(&mut space), Ok(1..)) {}
         self.stream.set_nonblocking(false).unwrap();
     }
+}
+
+fn read(bytes: &[u8], closed: bool) -> Outcome {
+    let mut outcome = Outcome { closed, ..Outcome::default() };
+    let mut left = bytes;
+    while let Some((head, after)) = left.split_at_checked(9) {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let Some((payload, after)) = after.split_at_checked(length) else { break };
+        match head[3] {
+            HEADERS if payload.first() == Some(&OK) => outcome.served += 1,
+            HEADERS => outcome.refused += 1,
+            RESET => outcome.resets += 1,
+            GOAWAY => outcome.goaway = true,
+            _ => {}
+        }
+        left = after;
+    }
+    outcome
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use super::stage::{MOMENT, PATIENCE, Stage, rest};
+use super::stage::{MOMENT, PATIENCE, Stage, first, rest};
 
 /// What must come of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +64,11 @@ fn said(client: &mut TcpStream, bytes: &[u8], must: Must) -> (Vec<u8>, bool) {
     // A refusal may come, and the connection close, before all was read.
     let _ = client.write_all(bytes);
     let closes = bytes.windows(17).any(|line| line == b"connection: close");
-    let patience = if closes || matches!(must, Refuse(_) | Close) { PATIENCE } else { MOMENT };
-    rest(client, patience)
+    if closes || matches!(must, Refuse(_) | Close) {
+        return rest(client, PATIENCE);
+    }
+    first(client);
+    rest(client, MOMENT)
 }
 
 pub(super) fn replaced(bytes: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {

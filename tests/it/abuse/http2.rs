@@ -4,7 +4,7 @@ use super::frames::{
     CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Fields, HEADERS, block, frame,
 };
 use super::heads::{Case, Must, replaced};
-use super::stage::{MOMENT, Stage};
+use super::stage::Stage;
 use Must::{Either, Refuse, Serve};
 
 /// What is put in place of a plain request's fields of the same name, or added, as all is whose name
@@ -244,7 +244,7 @@ fn a_stream_that_would_be_another_request_on_http1_is_never_forwarded() {
         let own = format!("/{number:04}");
         let mut client = Client::new(&stage, 65_535);
         client.send(&replaced(&frames, b"/CASE", own.as_bytes()));
-        let outcome = client.outcome(MOMENT);
+        let outcome = client.answer();
         let forwarded = stage.forwarded(&own).len();
         let fine = match must {
             Refuse(_) | Must::Close => outcome.served == 0 && forwarded == 0,

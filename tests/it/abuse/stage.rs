@@ -120,6 +120,12 @@ pub(crate) fn pause(time: Duration) {
     let _nothing_comes = closed.recv_timeout(time);
 }
 
+/// Waits until something has come, or the other side has closed.
+pub(crate) fn first(stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let _reset_is_an_end = stream.peek(&mut [0]);
+}
+
 /// All that comes until the other side closes, and whether it has.
 pub(crate) fn rest(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
     stream.set_read_timeout(Some(patience)).unwrap();

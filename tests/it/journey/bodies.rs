@@ -63,22 +63,24 @@ async fn what_a_coded_body_hides_is_refused_as_if_it_were_plain() {
 #[tokio::test(start_paused = true)]
 async fn a_coded_body_is_read_whole_whether_it_is_short_or_long() {
     let scene = Scene::with(|_| {}, |guard| guard.max_buffered = 6 << 20);
-    for (kib, status) in [(1, 200), (1023, 200), (1024, 200), (1500, 200), (3000, 200), (5000, 503)]
+    for (kib, status) in
+        [(1_u64, 200), (1023, 200), (1024, 200), (1500, 200), (3000, 200), (5000, 503)]
     {
         let words: String =
-            (0..kib * 128).map(|n| format!("{:07x} ", n * 2_654_435 % 0xfff_ffff)).collect();
+            (0..kib * 128).map(|n| format!("{:07x} ", n * 40_503 % 0xfff_ffff)).collect();
         let plain = CHAT.replace("What is a stanza?", &words);
         for coding in CODINGS {
             let coded = encoded(coding, plain.as_bytes());
-            assert_eq!(
-                scene.ask(post_coded(PATH, coding, coded)).await.0,
-                status,
-                "{kib} {coding}"
-            );
+            let answered = scene.ask(post_coded(PATH, coding, coded)).await.0;
+            assert_eq!(answered, status, "{kib} {coding}");
+            if status == 200 {
+                // Held by the endpoint until now, and counted for as long.
+                drop(scene.last_forwarded());
+            }
         }
         if status == 200 {
             let prompt = scene.lines("ask").pop().unwrap()["ask"]["prompt"].clone();
-            assert!(prompt["tokens"].as_u64().unwrap() > kib as u64 * 64, "{prompt}");
+            assert!(prompt["tokens"].as_u64().unwrap() > kib * 64, "{prompt}");
         }
     }
 }
