@@ -169,7 +169,7 @@ impl Reading {
     /// What a read comes to once a connection is broken.
     fn poll_broken(&mut self, cx: &mut Context<'_>, broken: Broken) -> Poll<io::Result<()>> {
         let answered = self.activity.is_idle() && self.activity.begun() >= self.scan.heads();
-        while matches!(broken, Broken::Later) && !answered {
+        if matches!(broken, Broken::Later) && !answered {
             self.alarm.set(LOOK);
             if !self.alarm.rang(cx) {
                 return Poll::Pending;

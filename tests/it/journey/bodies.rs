@@ -62,14 +62,13 @@ async fn what_a_coded_body_hides_is_refused_as_if_it_were_plain() {
 
 #[tokio::test(start_paused = true)]
 async fn a_coded_body_is_read_whole_whether_it_is_short_or_long() {
-    let scene = Scene::with(|_| {}, |guard| guard.max_buffered = 6 << 20);
-    for (kib, status) in
-        [(1_u64, 200), (1023, 200), (1024, 200), (1500, 200), (3000, 200), (5000, 503)]
-    {
+    let scene = Scene::with(|_| {}, |guard| guard.max_buffered = 3 << 20);
+    for (kib, status) in [(1_u64, 200), (1023, 200), (1024, 200), (1300, 200), (3500, 503)] {
         let words: String =
             (0..kib * 128).map(|n| format!("{:07x} ", n * 40_503 % 0xfff_ffff)).collect();
         let plain = CHAT.replace("What is a stanza?", &words);
-        for coding in CODINGS {
+        // Brotli's own encoder takes too long for so much.
+        for coding in ["gzip", "zstd"] {
             let coded = encoded(coding, plain.as_bytes());
             let answered = scene.ask(post_coded(PATH, coding, coded)).await.0;
             assert_eq!(answered, status, "{kib} {coding}");
