@@ -48,7 +48,7 @@ pub use self::pace::{Pace, Window};
 use self::rulings::Rulings;
 pub use self::settings::{Campaigns as CampaignSettings, Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
-use crate::identity::{AccountId, Tag, TenantName};
+use crate::identity::AccountId;
 use crate::policy::{Action, Policies, Policy};
 pub use crate::signal::Clearance;
 use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates, Step, Trial};
@@ -315,30 +315,6 @@ impl Engine {
         self.rules().policies.clone()
     }
 
-    /// The pace of a known account. None before the endpoint has accepted the account once.
-    pub fn pace(&self, account: AccountId) -> Option<Arc<Pace>> {
-        self.find(account).map(|account| lock(&account).pace.clone())
-    }
-
-    /// The pace of an end user of a known account. None where the table of them has no place left.
-    pub fn end_user_pace(
-        &self,
-        (account, user): (AccountId, Tag),
-        at: Timestamp,
-    ) -> Option<Arc<Pace>> {
-        self.end_users.get((account, user), at, self.rules().settings.max_end_users)
-    }
-
-    /// The one pace that all accounts not yet known share where a verdict slows them.
-    pub fn strangers(&self) -> &Arc<Pace> {
-        &self.strangers
-    }
-
-    /// The pace that all accounts of `tenant`, or of one of its groups, share.
-    pub fn shared_pace(&self, tenant: &TenantName, group: Option<&str>) -> Arc<Pace> {
-        self.pools.get(tenant, group)
-    }
-
     /// How models' answers are cut into tokens.
     pub fn rates(&self) -> &Arc<Rates> {
         &self.rates
@@ -361,37 +337,6 @@ impl Engine {
         let urgency = if decided { Urgency::Decision } else { Urgency::Evidence };
         self.note(trial.account, &mut account, urgency);
         true
-    }
-
-    /// Does what an operator orders, as of `now`.
-    pub fn obey(&self, order: &Order, now: Timestamp) -> Result<(), Disobeyed> {
-        if let Some(objection) = order.verb.objection() {
-            return Err(Disobeyed::Unsound(objection));
-        }
-        match order.verb {
-            Verb::Rule { .. } => {
-                let ruled = Ruling::made(order, now).is_none_or(|ruling| self.rulings.put(ruling));
-                ruled.then_some(()).ok_or(Disobeyed::Full)
-            }
-            Verb::Lift { account } => {
-                self.rulings.lift(account).then_some(()).ok_or(Disobeyed::NotRuled)
-            }
-            Verb::Clear { account } => {
-                let found = self.find(account).ok_or(Disobeyed::NotKnown)?;
-                let mut account = lock(&found);
-                account.absolve(now);
-                self.note(order.verb.account(), &mut account, Urgency::Decision);
-                self.fleet.speak(&mut account, 0, &self.rules().settings.group);
-                self.fleet.recount(&mut account);
-                Ok(())
-            }
-            Verb::Review { .. } => Ok(()),
-        }
-    }
-
-    /// Rulings in force, by account.
-    pub fn rulings(&self) -> Vec<Ruling> {
-        self.rulings.all()
     }
 
     /// Accounts remembered now.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::TenantName;
+use super::{Engine, lock};
+use crate::identity::{AccountId, Tag, TenantName};
 use crate::policy::{Every, Measure};
 use crate::time::Timestamp;
 
@@ -39,6 +40,32 @@ impl Pace {
 pub struct Window {
     pub start: Timestamp,
     pub used: [u64; 4],
+}
+
+impl Engine {
+    /// The pace of a known account. None before the endpoint has accepted the account once.
+    pub fn pace(&self, account: AccountId) -> Option<Arc<Pace>> {
+        self.find(account).map(|account| lock(&account).pace.clone())
+    }
+
+    /// The pace of an end user of a known account. None where the table of them has no place left.
+    pub fn end_user_pace(
+        &self,
+        (account, user): (AccountId, Tag),
+        at: Timestamp,
+    ) -> Option<Arc<Pace>> {
+        self.end_users.get((account, user), at, self.rules().settings.max_end_users)
+    }
+
+    /// The one pace that all accounts not yet known share where a verdict slows them.
+    pub fn strangers(&self) -> &Arc<Pace> {
+        &self.strangers
+    }
+
+    /// The pace that all accounts of `tenant`, or of one of its groups, share.
+    pub fn shared_pace(&self, tenant: &TenantName, group: Option<&str>) -> Arc<Pace> {
+        self.pools.get(tenant, group)
+    }
 }
 
 /// What accounts share: one pace for each tenant and each group of a tenant that has limits in

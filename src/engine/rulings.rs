@@ -3,12 +3,47 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use super::order::Ruling;
+use super::memory::Urgency;
+use super::order::{Disobeyed, Order, Ruling, Verb};
+use super::{Engine, lock};
 use crate::identity::AccountId;
 use crate::policy::Action;
 use crate::signal::Ask;
 use crate::signal::changes::Changes;
 use crate::time::Timestamp;
+
+impl Engine {
+    /// Does what an operator orders, as of `now`.
+    pub fn obey(&self, order: &Order, now: Timestamp) -> Result<(), Disobeyed> {
+        if let Some(objection) = order.verb.objection() {
+            return Err(Disobeyed::Unsound(objection));
+        }
+        match order.verb {
+            Verb::Rule { .. } => {
+                let ruled = Ruling::made(order, now).is_none_or(|ruling| self.rulings.put(ruling));
+                ruled.then_some(()).ok_or(Disobeyed::Full)
+            }
+            Verb::Lift { account } => {
+                self.rulings.lift(account).then_some(()).ok_or(Disobeyed::NotRuled)
+            }
+            Verb::Clear { account } => {
+                let found = self.find(account).ok_or(Disobeyed::NotKnown)?;
+                let mut account = lock(&found);
+                account.absolve(now);
+                self.note(order.verb.account(), &mut account, Urgency::Decision);
+                self.fleet.speak(&mut account, 0, &self.rules().settings.group);
+                self.fleet.recount(&mut account);
+                Ok(())
+            }
+            Verb::Review { .. } => Ok(()),
+        }
+    }
+
+    /// Rulings in force, by account.
+    pub fn rulings(&self) -> Vec<Ruling> {
+        self.rulings.all()
+    }
+}
 
 /// Rulings in force, by account. Read once per ask: some 20 ns where there are none.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c
 fn stillguard(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_clear();
+    command.env("STILLGUARD_STORE", "off");
     command
 }
 

