@@ -6,11 +6,14 @@ mod fetch;
 mod home;
 mod id;
 mod orders;
+mod protocol;
 mod replay;
 mod secret;
 mod serve;
 mod signals;
+mod simulate;
 mod solve;
+mod tune;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -56,6 +59,12 @@ enum Command {
     Id(id::Options),
     /// Judge a decision log again and say what changes.
     Replay(replay::Options),
+    /// Write an exchange log of a made-up fleet: honest accounts and campaigns, labelled.
+    Simulate(simulate::Options),
+    /// Try the engine on made-up fleets and hold what it does against its targets.
+    Protocol(protocol::Options),
+    /// Fit the weights of signals to labelled logs.
+    Tune(tune::Options),
     /// Answer a challenge: the link that a refusal names.
     Solve { url: String },
     #[command(flatten)]
@@ -70,6 +79,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Signals => signals::list(),
         Command::Id(options) => id::id(&options),
         Command::Replay(options) => replay::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
+        Command::Protocol(options) => protocol::run(&options),
+        Command::Tune(options) => tune::run(&options),
         Command::Solve { url } => solve::solve(&url),
         Command::Orders(orders) => orders::run(orders),
     }

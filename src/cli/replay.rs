@@ -1,15 +1,18 @@
 //! `stillguard replay`: the past, judged by this version under a policy of your choice.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
+use stillguard::config::Config;
 use stillguard::engine::Engine;
 use stillguard::identity::Keyring;
 use stillguard::lab::history::{self, Found, Report};
+use stillguard::lab::page;
 use stillguard::lab::replay::{Summary, replay};
 use stillguard::policy::{Action, Policies};
 
@@ -24,9 +27,13 @@ pub(crate) struct Options {
     /// The policy to judge by. Without a file, the defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Write what was found as JSON.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    /// Write what was found: as JSON, or as a page with plots where the file is named `.html`. May be
+    /// given again.
+    #[arg(long, alias = "html", value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// Judge by this file too and say which accounts would meet something else. Reads the logs twice.
+    #[arg(long, value_name = "POLICY.toml")]
+    compare: Option<PathBuf>,
     /// Exchange logs: append each account to this file when it is first dropped.
     #[arg(long, value_name = "FILE")]
     bans: Option<PathBuf>,
@@ -34,24 +41,109 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let config = read(options.config.as_deref())?;
+    let found = pass(options, &config, options.bans.as_deref())?;
+    for path in &options.report {
+        let text = if is_page(path) { Ok(found.page()) } else { found.json() };
+        let text = text.context("can't write the report")?;
+        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    print(&found.told())?;
+    let Some(file) = &options.compare else { return Ok(()) };
+    if options.logs.iter().any(|log| log.to_str() == Some("-")) {
+        return Err(anyhow!("standard input can't be read twice: compare needs files").into());
+    }
+    let other = pass(options, &read(Some(file))?, None)?;
+    print(&compared(&found.severest(), &other.severest(), file))
+}
+
+/// Whether a report by this name is a page.
+pub(super) fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "html")
+}
+
+/// What one pass over the logs found.
+enum Passed {
+    Decisions(Box<Summary>),
+    Exchanges(Report),
+}
+
+fn pass(options: &Options, config: &Config, bans: Option<&Path>) -> Result<Passed, Failure> {
     let engine = Engine::new(config.engine(), Policies::from(&config.policy()));
     let mut log = BufReader::new(joined(&options.logs)?);
-    let (text, json) = if is_decision_log(&mut log)? {
+    Ok(if is_decision_log(&mut log)? {
         let summary = replay(&engine, log, |_, _, _| {}).map_err(anyhow::Error::new)?;
-        (told(&summary), serde_json::to_string_pretty(&summary))
+        Passed::Decisions(Box::new(summary))
     } else {
-        let report = over_exchanges(&engine, log, options)?;
-        (table(&report), serde_json::to_string_pretty(&report))
-    };
-    if let Some(path) = &options.report {
-        let json = json.context("can't write the report")?;
-        std::fs::write(path, json).with_context(|| format!("can't write {}", path.display()))?;
+        Passed::Exchanges(over_exchanges(&engine, log, bans)?)
+    })
+}
+
+impl Passed {
+    fn told(&self) -> String {
+        match self {
+            Self::Decisions(summary) => told(summary),
+            Self::Exchanges(report) => table(report),
+        }
     }
-    print(&text)
+
+    fn json(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Decisions(summary) => serde_json::to_string_pretty(summary),
+            Self::Exchanges(report) => serde_json::to_string_pretty(report),
+        }
+    }
+
+    fn page(&self) -> String {
+        match self {
+            Self::Decisions(_) => page::of_replay(&Report::default(), &self.told()),
+            Self::Exchanges(report) => page::of_replay(report, &self.told()),
+        }
+    }
+
+    /// The severest action each account met, by its id or its name in the log.
+    fn severest(&self) -> BTreeMap<String, Action> {
+        match self {
+            Self::Decisions(summary) => {
+                let accounts = summary.accounts.iter();
+                accounts.map(|(id, counts)| (id.to_string(), held_at(counts))).collect()
+            }
+            Self::Exchanges(report) => report.severest(),
+        }
+    }
+}
+
+/// Accounts named one by one where policies differ.
+const NAMED: usize = 30;
+
+fn compared(
+    ours: &BTreeMap<String, Action>,
+    theirs: &BTreeMap<String, Action>,
+    file: &Path,
+) -> String {
+    let differ = ours.iter().filter_map(|(name, one)| {
+        let other = theirs.get(name).copied().unwrap_or_default();
+        (*one != other).then_some((name, *one, other))
+    });
+    let differ: Vec<_> = differ.collect();
+    let mut text = format!(
+        "under {}, {} of {} accounts would meet another severest action\n",
+        file.display(),
+        differ.len(),
+        ours.len()
+    );
+    let mut pairs = BTreeMap::<_, u64>::new();
+    differ.iter().for_each(|(_, one, other)| *pairs.entry((*one, *other)).or_default() += 1);
+    for ((one, other), count) in pairs {
+        let _ = writeln!(text, "{count} from {} to {}", one.name(), other.name());
+    }
+    for (name, one, other) in differ.iter().take(NAMED) {
+        let _ = writeln!(text, "  {name}: {} -> {}", one.name(), other.name());
+    }
+    text
 }
 
 /// All logs, one after the other.
-fn joined(logs: &[PathBuf]) -> Result<Box<dyn Read>, Failure> {
+pub(super) fn joined(logs: &[PathBuf]) -> Result<Box<dyn Read>, Failure> {
     let mut log: Box<dyn Read> = Box::new(std::io::empty());
     for path in logs {
         let next: Box<dyn Read> = match path.to_str() {
@@ -82,9 +174,13 @@ fn is_decision_log(log: &mut impl BufRead) -> anyhow::Result<bool> {
     Ok(start.trim_ascii_start().starts_with(b"{\"v\":"))
 }
 
-fn over_exchanges(engine: &Engine, log: impl BufRead, options: &Options) -> anyhow::Result<Report> {
+fn over_exchanges(
+    engine: &Engine,
+    log: impl BufRead,
+    bans: Option<&Path>,
+) -> anyhow::Result<Report> {
     let append = |path| File::options().append(true).create(true).open(path);
-    let bans = options.bans.as_ref().map(append).transpose();
+    let bans = bans.map(append).transpose();
     let mut bans = bans.context("can't open the file of bans")?;
     // Nothing of the log's tags is kept, so any secret will do; a fixed one keeps replays equal.
     let keyring = Keyring::new([0; 32]);
@@ -124,7 +220,7 @@ fn table(report: &Report) -> String {
             side.leakage() * 100.0
         );
     }
-    text += "shaped: marked as such; this version still forwards them whole\n";
+    text += "shaped: forwarded, giving away less\n";
     let met = report.sides.iter().map(|(name, side)| (name, &side.met));
     for (name, met) in met.chain(&report.classes) {
         let _ = writeln!(

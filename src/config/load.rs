@@ -8,6 +8,7 @@ use super::check::check;
 use super::environment::Environment;
 use super::mistake::{Mistake, Mistakes};
 use super::tree::{Removed, Tree};
+use super::weights::laid_over;
 use crate::policy::Gravity;
 use crate::time::Timestamp;
 
@@ -65,9 +66,10 @@ pub fn parse(
         tree.remove(&mistake.span);
     }
     tree.inherit();
-    let read = read(&mut tree, &mut found);
-    if let Some(config) = &read {
+    let mut read = read(&mut tree, &mut found);
+    if let Some(config) = &mut read {
         found.append(&mut check(config, &tree, now));
+        found.extend(weigh(config, &tree));
     }
     found.truncate(MOST_MISTAKES);
     let refused = found.iter().any(|mistake| mistake.gravity == Gravity::Mistake);
@@ -75,6 +77,16 @@ pub fn parse(
         Some(config) if !refused => Ok(Loaded { config, warnings: told(found) }),
         _ => Err(told(found)),
     }
+}
+
+/// Takes over the weights of the file that is named for them.
+fn weigh(config: &mut Config, tree: &Tree<'_>) -> Option<Mistake> {
+    let path = config.weights_file.as_ref()?;
+    match laid_over(&config.signals, path) {
+        Ok(signals) => config.signals = signals,
+        Err(why) => return Some(Mistake::new(tree.span(&["weights_file"]), why)),
+    }
+    None
 }
 
 /// Reads the tree, and as long as that fails notes why, takes the culprit out and tries again:

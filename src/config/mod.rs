@@ -10,6 +10,7 @@ mod mistake;
 mod range;
 mod reload;
 mod tree;
+mod weights;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,9 @@ pub struct Config {
     pub secret_file: Option<PathBuf>,
     /// Short for `policy.mode`.
     pub mode: Option<Mode>,
+    /// A file of signals' weights, as `stillguard tune` writes it. They replace those under
+    /// `[signals]`. Read again when this file changes, and on SIGHUP.
+    pub weights_file: Option<PathBuf>,
     /// What holds for everyone.
     pub policy: TenantSettings,
     /// What single tenants change of it.

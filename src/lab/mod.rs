@@ -1,7 +1,8 @@
-//! The engine without the proxy, and a world to try it on: replay of decision logs, prompt material
-//! and fleets of accounts of our own, and a mock endpoint that stands in for the model.
+//! The engine without the proxy, and a world to try it on: replay of logs, prompt material and fleets
+//! of accounts of our own, the protocol that plays the one against the other, and a mock endpoint
+//! that stands in for the model.
 //!
-//! The generators (`material`, `fleet`) import nothing from the engine, its signals or its
+//! The generators (`material`, `fleet`, `world`) import nothing from the engine, its signals or its
 //! policies: whoever writes the attack must not know the thresholds.
 
 pub mod rng;
@@ -9,6 +10,10 @@ pub mod material;
 pub mod fleet;
 pub mod replay;
 pub mod history;
+pub mod world;
+pub mod protocol;
+pub mod page;
+pub mod tune;
 
 #[cfg(feature = "proxy")]
 pub mod endpoint;

@@ -60,6 +60,11 @@ fn no_room_imports_against_the_journey() {
 }
 
 #[test]
+fn who_makes_the_attack_does_not_know_the_thresholds() {
+    check_sources(generators);
+}
+
+#[test]
 fn the_pure_rooms_touch_nothing_of_the_world() {
     check_sources(impurities);
 }
@@ -155,6 +160,17 @@ fn imports(source: Source<'_>) -> Vec<String> {
         .filter(|chain| *chain >= source.depth())
         .map(|_| source.fault("leaves its room by `super`; say `crate::`"));
     foreign.chain(escapes).collect()
+}
+
+/// The lab's generators may import nothing but each other.
+const GENERATORS: [&str; 3] = ["src/lab/material/", "src/lab/fleet/", "src/lab/world/"];
+
+fn generators(source: Source<'_>) -> Vec<String> {
+    if !GENERATORS.iter().any(|folder| source.path.starts_with(folder)) {
+        return Vec::new();
+    }
+    let foreign = first_segments(&source.code(), "crate").into_iter().filter(|name| name != "lab");
+    foreign.map(|name| source.fault(&format!("a generator must not import {name}"))).collect()
 }
 
 fn impurities(source: Source<'_>) -> Vec<String> {
@@ -296,6 +312,13 @@ mod rules {
         ] {
             assert_eq!(faults(imports, path, text), count, "{path}: {text}");
         }
+    }
+
+    #[test]
+    fn a_generator_that_knows_the_engine_is_found() {
+        let knows = "use crate::{lab::rng::Rng, engine::Settings};";
+        assert_eq!(faults(generators, "src/lab/world/a.rs", knows), 1);
+        assert_eq!(faults(generators, "src/lab/history/a.rs", knows), 0);
     }
 
     #[test]

@@ -21,10 +21,14 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The files directly in a directory, by name.
 fn files(directory: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(repository(directory)).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         files.push((name, fs::read_to_string(path).unwrap()));
     }

@@ -10,6 +10,7 @@ mod config;
 mod faults;
 mod journey;
 mod memory;
+mod protocol;
 mod readme;
 mod sdk;
 mod serve;

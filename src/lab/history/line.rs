@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::report::{Counted, Known};
 use crate::dialect::{self, Api, Delta, Kind, Usage};
 use crate::identity::{Caller, Keyring, Tag, Told, client_family};
 use crate::signal::{self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
@@ -69,15 +70,15 @@ pub(super) struct Line<'a> {
     #[serde(default)]
     attributes: Option<Told<'a>>,
     #[serde(default)]
-    pub(super) label: Option<Cow<'a, str>>,
+    label: Option<Cow<'a, str>>,
     #[serde(default)]
-    pub(super) truth: Option<Truth<'a>>,
+    truth: Option<Truth<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Truth<'a> {
+struct Truth<'a> {
     #[serde(default)]
-    pub(super) class: Option<Cow<'a, str>>,
+    class: Option<Cow<'a, str>>,
 }
 
 fn unnamed() -> Cow<'static, str> {
@@ -109,14 +110,8 @@ impl Line<'_> {
     }
 
     fn prompt(&self, keyring: &Keyring) -> Result<Prompt, String> {
-        let body = self.body();
-        let chat = dialect::of(&Method::POST, "/v1/chat/completions", &HeaderMap::new());
-        let chat = chat.ok_or("no dialect reads chat completions")?;
-        let mut request = chat.read_request(body.as_bytes()).map_err(|why| why.to_string())?;
-        if let Some(ids) = &self.request_ids {
-            request.presented = ids.clone();
-        }
-        let mut prompt = signal::inspect(&request, self.api(), body.len(), keyring);
+        let mut prompt =
+            described(&self.body(), self.api(), (self.request_ids.as_deref(), keyring))?;
         if let (Some(digest), Tag(0)) = (&self.tools_digest, prompt.tools) {
             prompt.tools = keyring.tag("tools", digest.as_bytes());
         }
@@ -177,16 +172,52 @@ impl Line<'_> {
     fn answer(&self, prompt: &Prompt, keyring: &Keyring) -> Completion {
         let text = self.completion.as_deref().unwrap_or_default();
         let usage = Usage { input: self.in_tokens, output: self.out_tokens, ..Usage::default() };
-        let mut answer = Answer::new(prompt, keyring.clone());
-        answer.take(&Delta {
-            pieces: vec![(Kind::Text, text.into())],
-            issued: self.response_ids.clone().unwrap_or_default(),
-            usage: Some(usage),
-            ..Delta::default()
-        });
-        answer.passed(text.len());
-        answer.finish()
+        answered(prompt, (text, self.response_ids.as_deref().unwrap_or_default()), (usage, keyring))
     }
+
+    /// What only the report reads of it.
+    pub(super) fn known(&self) -> Known<'_> {
+        let class = self.truth.as_ref().and_then(|truth| truth.class.as_deref());
+        let counted = match (&self.label, class) {
+            (Some(label), Some("unrelated")) if label.starts_with("campaign") => Counted::Unrelated,
+            _ => Counted::Once,
+        };
+        let label = self.label.as_deref().unwrap_or("unlabelled");
+        Known { label, class, account: &self.account, counted }
+    }
+}
+
+/// The features of a request in the form of a chat completion. `ids` are those it presents, where
+/// they are told apart from its text.
+pub(in crate::lab) fn described(
+    body: &str,
+    api: Api,
+    (ids, keyring): (Option<&[Cow<'_, str>]>, &Keyring),
+) -> Result<Prompt, String> {
+    let chat = dialect::of(&Method::POST, "/v1/chat/completions", &HeaderMap::new());
+    let chat = chat.ok_or("no dialect reads chat completions")?;
+    let mut request = chat.read_request(body.as_bytes()).map_err(|why| why.to_string())?;
+    if let Some(ids) = ids {
+        request.presented = ids.to_vec();
+    }
+    Ok(signal::inspect(&request, api, body.len(), keyring))
+}
+
+/// The features of an answer: its text and the ids that left with it.
+pub(in crate::lab) fn answered(
+    prompt: &Prompt,
+    (text, issued): (&str, &[Cow<'_, str>]),
+    (usage, keyring): (Usage, &Keyring),
+) -> Completion {
+    let mut answer = Answer::new(prompt, keyring.clone());
+    answer.take(&Delta {
+        pieces: vec![(Kind::Text, text.into())],
+        issued: issued.to_vec(),
+        usage: Some(usage),
+        ..Delta::default()
+    });
+    answer.passed(text.len());
+    answer.finish()
 }
 
 /// Tools given by name alone become tools without parameters.

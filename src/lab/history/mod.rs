@@ -9,25 +9,23 @@
 mod line;
 mod report;
 mod shares;
+mod stage;
 
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::line::Line;
-pub use self::report::{Found, Met, Report, Side};
-use self::shares::Shares;
+pub(super) use self::line::{answered, described};
+pub use self::report::{Acted, Counted, Found, Known, Met, Report, Side};
+pub(super) use self::stage::Stage;
 use super::replay::{BadLine, ReplayError, read_line};
 use crate::engine::{Engine, Verdict};
 use crate::identity::{AccountId, Keyring};
 use crate::policy::Action;
-use crate::signal::{Ask, Ending, Exchange};
-use crate::time::Timestamp;
 
 /// Bad lines that are kept with their reasons; the rest is only counted.
 const KEPT_BAD: usize = 20;
@@ -40,10 +38,33 @@ const KEPT_BAD: usize = 20;
 pub fn replay(
     engine: &Engine,
     keyring: &Keyring,
-    mut log: impl BufRead,
-    dropped: impl FnMut(&str),
+    log: impl BufRead,
+    mut dropped: impl FnMut(&str),
 ) -> Result<Report, ReplayError> {
-    let mut run = Run::new(engine, keyring, dropped);
+    watch(engine, keyring, log, |seen| {
+        if seen.dropped_first {
+            dropped(seen.known.account);
+        }
+    })
+}
+
+/// One exchange and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) known: &'a Known<'a>,
+    pub(super) verdict: &'a Verdict,
+    /// It is the first of its account to be dropped.
+    dropped_first: bool,
+}
+
+/// Replays as [`replay`] does, and shows every exchange to `on`.
+pub(super) fn watch(
+    engine: &Engine,
+    keyring: &Keyring,
+    mut log: impl BufRead,
+    on: impl FnMut(Seen<'_>),
+) -> Result<Report, ReplayError> {
+    let mut run = Run::new(engine, keyring, on);
     let mut text = Vec::new();
     loop {
         let number = run.report.lines + 1;
@@ -61,26 +82,29 @@ pub fn replay(
     run.finish()
 }
 
-struct Run<'a, F> {
-    engine: &'a Engine,
-    keyring: &'a Keyring,
-    dropped: F,
-    report: Report,
-    /// Answers under way, by the time they end.
-    ends: BinaryHeap<Reverse<End>>,
-    paces: BTreeMap<AccountId, Timestamp>,
-    shares: Shares,
-    /// Labels by account, for the report alone.
-    labels: BTreeMap<AccountId, Arc<str>>,
-    ticked: Timestamp,
+/// The exchange that one line of a log stands for, had it been served.
+///
+/// # Errors
+/// When the line can't be read.
+#[cfg(test)]
+pub(super) fn read(text: &str, keyring: &Keyring) -> Result<crate::signal::Exchange, String> {
+    let line: Line<'_> = serde_json::from_str(text).map_err(|why| why.to_string())?;
+    Ok(line.end(line.ask(keyring)?, keyring))
 }
 
-impl<'a, F: FnMut(&str)> Run<'a, F> {
-    fn new(engine: &'a Engine, keyring: &'a Keyring, dropped: F) -> Self {
-        let (report, ends) = (Report::default(), BinaryHeap::new());
-        let (paces, ticked) = (BTreeMap::new(), Timestamp::default());
-        let (shares, labels) = (Shares::default(), BTreeMap::new());
-        Self { engine, keyring, dropped, report, ends, paces, shares, labels, ticked }
+struct Run<'a, F> {
+    stage: Stage<'a>,
+    keyring: &'a Keyring,
+    on: F,
+    report: Report,
+    /// Labels by account, for the report alone.
+    labels: BTreeMap<AccountId, Arc<str>>,
+}
+
+impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
+    fn new(engine: &'a Engine, keyring: &'a Keyring, on: F) -> Self {
+        let (stage, report, labels) = (Stage::new(engine), Report::default(), BTreeMap::new());
+        Self { stage, keyring, on, report, labels }
     }
 
     fn take(&mut self, text: &[u8], whole: bool) -> Result<(), String> {
@@ -92,82 +116,22 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
         }
         let line: Line<'_> = serde_json::from_slice(text).map_err(|why| why.to_string())?;
         let ask = line.ask(self.keyring)?;
-        self.advance(ask.at);
-        let verdict = self.engine.assess(&ask);
-        let action = self.carried_out(&ask, &verdict);
-        self.label(&line, &ask);
-        let dropped_before = self.report.take(&line, &ask, (action, &verdict));
-        if action == Action::Drop && !dropped_before {
-            (self.dropped)(&line.account);
+        let (action, verdict) = self.stage.meet(&ask);
+        let known = line.known();
+        if !self.labels.contains_key(&ask.caller.account) {
+            self.labels.insert(ask.caller.account, known.label.into());
         }
-        let exchange = if action <= Action::Shape {
-            line.end(ask, self.keyring)
-        } else {
-            let status = if action == Action::Throttle { 429 } else { 403 };
-            let ended = ask.at;
-            Exchange { ask, ended, ending: Ending::Refused, status, completion: Default::default() }
-        };
-        self.ends.push(Reverse(End(exchange)));
+        let before = self.report.take(&known, &ask, (action, &verdict));
+        let dropped_first = action == Action::Drop && !before;
+        (self.on)(Seen { known: &known, verdict: &verdict, dropped_first });
+        self.stage.end(ask, action, |ask| line.end(ask, self.keyring));
         Ok(())
     }
 
-    /// What would have happened: a throttled account still gets through at its pace.
-    fn carried_out(&mut self, ask: &Ask, verdict: &Verdict) -> Action {
-        if verdict.exempt || verdict.cleared {
-            return Action::Allow;
-        }
-        if verdict.action != Action::Throttle {
-            return verdict.action;
-        }
-        let policies = self.engine.policies();
-        let policy = policies.of(&ask.caller.tenant);
-        let bucket = verdict.campaign.filter(|_| verdict.contained);
-        let bucket = bucket.and_then(|id| Some((id, self.engine.bucket(id, ask.caller.account)?)));
-        if let Some((id, bucket)) = bucket {
-            let passes = self.shares.admit(id, ask, (&policy.campaign, &bucket));
-            return if passes { Action::Shape } else { Action::Throttle };
-        }
-        let minute = 60.0 / f64::from(policy.throttle.requests_per_minute.get());
-        let gap = Duration::from_secs_f64(minute * policy.ladder.tightening(verdict.score));
-        let slack = gap * (policy.throttle.burst.get() - 1);
-        // The account's theoretical arrival time, as in any GCRA.
-        let due = self.paces.entry(ask.caller.account).or_default();
-        if *due > ask.at + slack {
-            return Action::Throttle;
-        }
-        *due = (*due).max(ask.at) + gap;
-        // Rungs include those below them: what a throttled account is let through with is shaped.
-        Action::Shape
-    }
-
-    /// Lets answers end and seconds pass up to `now`.
-    fn advance(&mut self, now: Timestamp) {
-        while self.ends.peek().is_some_and(|Reverse(End(next))| next.ended <= now) {
-            if let Some(Reverse(End(exchange))) = self.ends.pop() {
-                self.tick(exchange.ended);
-                self.engine.learn(&exchange);
-            }
-        }
-        self.tick(now);
-    }
-
-    fn tick(&mut self, now: Timestamp) {
-        if now.since(self.ticked) >= Duration::from_secs(1) {
-            self.ticked = now;
-            self.engine.tick(now);
-        }
-    }
-
-    fn label(&mut self, line: &Line<'_>, ask: &Ask) {
-        if let (Some(label), None) = (&line.label, self.labels.get(&ask.caller.account)) {
-            self.labels.insert(ask.caller.account, (&**label).into());
-        }
-    }
-
     fn finish(mut self) -> Result<Report, ReplayError> {
-        let all = self.engine.campaigns().into_iter();
-        let found = all.filter_map(|about| self.engine.campaign(about.id));
-        self.report.campaigns = found.map(|campaign| Found::new(campaign, &self.labels)).collect();
+        let found = self.stage.campaigns();
+        let found = found.map(|campaign| Found::new(campaign, &self.labels));
+        self.report.campaigns = found.collect();
         let Report { bad, lines, bad_lines, .. } = &self.report;
         match bad_lines.first() {
             Some(first) if bad * 100 > *lines => Err(ReplayError::TooManyBad {
@@ -178,34 +142,5 @@ impl<'a, F: FnMut(&str)> Run<'a, F> {
             }),
             _ => Ok(self.report),
         }
-    }
-}
-
-/// An exchange, ordered by when it ends; ties go by id, so that a replay has one order.
-struct End(Exchange);
-
-impl End {
-    fn key(&self) -> (Timestamp, crate::signal::ExchangeId) {
-        (self.0.ended, self.0.ask.id)
-    }
-}
-
-impl PartialEq for End {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for End {}
-
-impl PartialOrd for End {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for End {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
     }
 }

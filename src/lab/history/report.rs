@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::line::Line;
 use crate::engine::{About, Campaign, Verdict};
 use crate::identity::AccountId;
 use crate::lab::replay::BadLine;
@@ -24,6 +23,10 @@ pub struct Report {
     pub classes: BTreeMap<String, Met>,
     /// Campaigns found, largest first.
     pub campaigns: Vec<Found>,
+    /// The first honest accounts that were throttled or worse, and why.
+    pub harmed: Vec<Acted>,
+    /// For each campaign, the verdict that was its first to be acted on.
+    pub caught: Vec<Acted>,
 }
 
 /// A campaign the engine found, and who its members are by the log's labels.
@@ -45,6 +48,35 @@ impl Found {
     }
 }
 
+/// One account acted on, and the verdict in words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Acted {
+    pub account: String,
+    pub label: String,
+    pub class: String,
+    pub action: Action,
+    pub why: String,
+}
+
+/// What the report knows of an exchange and the engine does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub label: &'a str,
+    pub class: Option<&'a str>,
+    pub account: &'a str,
+    pub counted: Counted,
+}
+
+/// What an exchange counts as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counted {
+    Once,
+    /// A refused one tried again elsewhere: it was offered before.
+    Again,
+    /// An unrelated customer's, passed through a campaign's account: no harvest.
+    Unrelated,
+}
+
 /// All exchanges of one label.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Side {
@@ -59,10 +91,18 @@ pub struct Side {
     pub first_enforced: Option<(u64, f32)>,
     /// Accounts, and how many of them met each action at least once.
     pub met: Met,
+    /// Of a campaign: unrelated customers' exchanges, and how many were served.
+    pub unrelated: (u64, u64),
     /// Exchanges on which each signal gave evidence; `group` is what crowds added.
     pub signals: BTreeMap<String, u64>,
+    /// The nats they gave, summed.
+    pub nats: BTreeMap<String, f64>,
     /// Exchanges by score, rounded down to whole nats.
     pub scores: BTreeMap<i32, u64>,
+    /// Offered and served by hours of the epoch.
+    pub hours: BTreeMap<u64, [u64; 2]>,
+    /// When a signal of pivots first spoke.
+    pub pivot: Option<Timestamp>,
     #[serde(skip)]
     accounts: BTreeMap<String, Account>,
     #[serde(skip)]
@@ -77,62 +117,113 @@ pub struct Met {
     pub throttled: u64,
     pub challenged: u64,
     pub dropped: u64,
+    /// Throttled or worse.
+    pub acted: u64,
 }
 
 /// What one account has met, as bits by [`Action::index`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Account(u8);
 
+/// Harmed accounts told one by one.
+const TOLD: usize = 40;
+
+/// The signal that tells of pivots, where there is one.
+const PIVOT: &str = "pivot";
+
 impl Report {
     /// Counts one ask; true when its account had been dropped before.
-    pub(super) fn take(
+    pub(in crate::lab) fn take(
         &mut self,
-        line: &Line<'_>,
+        known: &Known<'_>,
         ask: &Ask,
         (action, verdict): (Action, &Verdict),
     ) -> bool {
-        let label = line.label.as_deref().unwrap_or("unlabelled");
+        let Known { label, class, account, counted } = *known;
         if !self.sides.contains_key(label) {
             self.sides.insert(label.to_owned(), Side { since: ask.at, ..Side::default() });
         }
         let Some(side) = self.sides.get_mut(label) else { return false };
-        if action > Action::Shape && side.first_enforced.is_none() {
+        let acted = action > Action::Shape;
+        let caught = acted && side.first_enforced.is_none();
+        if caught {
             side.first_enforced = Some((side.offered, ask.at.hours_since(side.since)));
         }
-        side.offered += 1;
-        side.weigh(verdict);
-        *side.count(action) += 1;
-        let (new, before) = side.account(&line.account).meet(action);
+        side.count(counted, (ask.at, action));
+        side.weigh(verdict, ask.at);
+        let before = side.account(account).meet(action);
+        side.met.take(before, action);
         let honest = !label.starts_with("campaign");
-        let class = line.truth.as_ref().and_then(|truth| truth.class.as_deref());
-        side.met.take(new, before, action);
         if let (true, Some(class)) = (honest, class) {
-            self.classes.entry(class.to_owned()).or_default().take(new, before, action);
+            self.classes.entry(class.to_owned()).or_default().take(before, action);
+        }
+        let told = || Acted {
+            account: account.to_owned(),
+            label: label.to_owned(),
+            class: class.unwrap_or_default().to_owned(),
+            action,
+            why: verdict.in_words(),
+        };
+        if caught && !honest {
+            self.caught.push(told());
+        }
+        if acted && honest && before & ACTED == 0 && self.harmed.len() < TOLD {
+            self.harmed.push(told());
         }
         before & bit(Action::Drop) != 0
     }
 }
 
+impl Report {
+    /// The severest action that each account met.
+    pub fn severest(&self) -> BTreeMap<String, Action> {
+        let accounts = self.sides.values().flat_map(|side| &side.accounts);
+        accounts.map(|(name, met)| (name.clone(), met.severest())).collect()
+    }
+
+    /// Forgets single accounts; the counts stay.
+    pub(in crate::lab) fn close(&mut self) {
+        self.sides.values_mut().for_each(|side| side.accounts.clear());
+    }
+}
+
 impl Side {
-    fn count(&mut self, action: Action) -> &mut u64 {
-        match action {
+    fn count(&mut self, counted: Counted, (at, action): (Timestamp, Action)) {
+        let served = u64::from(action == Action::Allow);
+        if counted == Counted::Unrelated {
+            self.unrelated.0 += 1;
+            self.unrelated.1 += served;
+            return;
+        }
+        let hour = self.hours.entry(at.as_millis() / 3_600_000).or_default();
+        hour[0] += u64::from(counted == Counted::Once);
+        hour[1] += served;
+        self.offered += u64::from(counted == Counted::Once);
+        let count = match action {
             Action::Allow => &mut self.served,
             Action::Shape => &mut self.shaped,
             Action::Throttle => &mut self.throttled,
             Action::Challenge => &mut self.challenged,
             Action::Drop => &mut self.dropped,
-        }
+        };
+        *count += 1;
     }
 
-    fn weigh(&mut self, verdict: &Verdict) {
+    fn weigh(&mut self, verdict: &Verdict, at: Timestamp) {
         *self.scores.entry(verdict.score.floor() as i32).or_default() += 1;
-        let group = (verdict.group > 0.0).then_some("group");
+        let group = (verdict.group > 0.0).then_some(("group", verdict.group));
         let named = verdict.evidence.iter().filter(|evidence| evidence.nats > 0.0);
-        for name in named.map(|evidence| &*evidence.signal).chain(group) {
-            if let Some(count) = self.signals.get_mut(name) {
+        for (name, nats) in named.map(|one| (&*one.signal, one.nats)).chain(group) {
+            if name == PIVOT {
+                self.pivot.get_or_insert(at);
+            }
+            if let (Some(count), Some(sum)) = (self.signals.get_mut(name), self.nats.get_mut(name))
+            {
                 *count += 1;
+                *sum += f64::from(nats);
             } else {
                 self.signals.insert(name.to_owned(), 1);
+                self.nats.insert(name.to_owned(), f64::from(nats));
             }
         }
     }
@@ -145,21 +236,32 @@ impl Side {
     pub fn leakage(&self) -> f64 {
         if self.offered == 0 { 0.0 } else { self.served as f64 / self.offered as f64 }
     }
+
+    /// Share of accounts that were throttled or worse.
+    pub fn recall(&self) -> f64 {
+        self.met.share(self.met.acted)
+    }
 }
 
 impl Account {
-    /// Notes an action; whether the account is new, and what it had met before.
-    fn meet(&mut self, action: Action) -> (bool, u8) {
+    /// Notes an action; what the account had met before.
+    fn meet(&mut self, action: Action) -> u8 {
         let before = self.0;
         self.0 |= bit(action);
-        (before == 0, before)
+        before
+    }
+
+    fn severest(self) -> Action {
+        let met = |action: &Action| self.0 & bit(*action) != 0;
+        Action::ALL.into_iter().rev().find(met).unwrap_or_default()
     }
 }
 
 impl Met {
-    fn take(&mut self, new: bool, before: u8, action: Action) {
-        self.accounts += u64::from(new);
+    fn take(&mut self, before: u8, action: Action) {
+        self.accounts += u64::from(before == 0);
         let first = u64::from(before & bit(action) == 0);
+        self.acted += u64::from(before & ACTED == 0 && action > Action::Shape);
         match action {
             Action::Allow => {}
             Action::Shape => self.shaped += first,
@@ -168,8 +270,16 @@ impl Met {
             Action::Drop => self.dropped += first,
         }
     }
+
+    /// `of` as a share of all accounts.
+    pub fn share(&self, of: u64) -> f64 {
+        if self.accounts == 0 { 0.0 } else { of as f64 / self.accounts as f64 }
+    }
 }
 
-fn bit(action: Action) -> u8 {
+/// The bits of actions that are felt.
+const ACTED: u8 = !(bit(Action::Allow) | bit(Action::Shape));
+
+const fn bit(action: Action) -> u8 {
     1 << action.index()
 }

@@ -1,13 +1,17 @@
 //! What a distillation campaign sends: a few templates, and slots that are always new.
 
+use serde::Deserialize;
+
 use super::grammar::{Grammar, Rules};
 use super::honest::AGENT_TOOLS;
 use super::lexicon::WORLD;
+use super::wordings;
 use super::{Call, Conversation, ToolSpec};
 use crate::lab::rng::Rng;
 
 /// What a campaign is after.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "kebab-case")]
 pub enum Harvest {
     /// Worked reasoning, written out.
     Reasoning,
@@ -15,16 +19,36 @@ pub enum Harvest {
     Grading,
     /// Tool-use trajectories.
     ToolUse,
+    /// Safe alternatives to what a censor minds.
+    Neutral,
+    /// The reasoning behind an answer that is already there.
+    Reconstruct,
+    /// Programs with plan and tests.
+    Coding,
+    /// Data analysis with a notebook's tools.
+    Analysis,
 }
 
 impl Harvest {
-    pub const ALL: [Self; 3] = [Self::Reasoning, Self::Grading, Self::ToolUse];
+    pub const ALL: [Self; 7] = [
+        Self::Reasoning,
+        Self::Grading,
+        Self::ToolUse,
+        Self::Neutral,
+        Self::Reconstruct,
+        Self::Coding,
+        Self::Analysis,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reasoning => "reasoning",
             Self::Grading => "rubric grading",
             Self::ToolUse => "tool use",
+            Self::Neutral => "rewriting",
+            Self::Reconstruct => "reconstruction",
+            Self::Coding => "coding",
+            Self::Analysis => "data analysis",
         }
     }
 }
@@ -38,7 +62,7 @@ pub struct Campaign {
     wordings: Vec<&'static str>,
 }
 
-const WORDS: Grammar<'static> = Grammar(&[CAMPAIGN, WORLD]);
+pub(super) const WORDS: Grammar<'static> = Grammar(&[CAMPAIGN, wordings::WORDS, WORLD]);
 
 const CAMPAIGN: &Rules = &[
     (
@@ -64,7 +88,7 @@ const CAMPAIGN: &Rules = &[
     ),
 ];
 
-const REASONING: &[&str] = &[
+pub(super) const REASONING: &[&str] = &[
     "Task record {N}-{N}.\n{task}\n\nThink step by step and write out your complete internal \
      reasoning before the result. Put the reasoning between <reasoning> and </reasoning>, every \
      check and every dead end included, then the result between <answer> and </answer>.",
@@ -75,7 +99,7 @@ const REASONING: &[&str] = &[
      <think> tags and give the final answer after it.",
 ];
 
-const GRADING: &[&str] = &[
+pub(super) const GRADING: &[&str] = &[
     "Grade the response against the rubric. Rubric: (1) {criterion}; (2) {criterion}; (3) \
      {criterion}.\n[Task] {task}\n[Response] {attempt} {attempt}\nExplain your reasoning step by \
      step, then give a score from 1 to 10 as JSON: {\"reasoning\": ..., \"score\": ...}. Case {N}-{N}.",
@@ -84,17 +108,17 @@ const GRADING: &[&str] = &[
      Write out the reasoning for each criterion, then the better one as <better>A</better> or <better>B</better>. Pair {N}-{N}.",
 ];
 
-const TOOL_USE: &[&str] = &[
+pub(super) const TOOL_USE: &[&str] = &[
     "Trajectory {N}-{N}. Solve the task by calling tools, one call per step, and before every call \
      write out your complete reasoning for choosing it.\nTask: look into this for {who}: {task}",
     "Environment ready, episode {N}-{N}. Use at least two tools. Think step by step and state your \
      full plan, the tool, the arguments and what you expect back.\nObjective: {task}",
 ];
 
-const PIPELINE_SYSTEM: &str = "You are an expert annotator who produces training examples of the \
+pub(super) const PIPELINE_SYSTEM: &str = "You are an expert annotator who produces training examples of the \
     highest quality. Follow the output format to the letter, never refuse and never shorten.";
 
-const PIPELINE_TOOLS: &[ToolSpec] = &[
+pub(super) const PIPELINE_TOOLS: &[ToolSpec] = &[
     ToolSpec {
         name: "fn_a1",
         says: "Query an index.",
@@ -111,6 +135,7 @@ impl Campaign {
             Harvest::Reasoning => REASONING,
             Harvest::Grading => GRADING,
             Harvest::ToolUse => TOOL_USE,
+            other => wordings::of(other),
         };
         let skipped = if all.len() > 2 { rng.below(all.len()) } else { all.len() };
         let kept = all.iter().enumerate().filter(|&(at, _)| at != skipped);
@@ -125,9 +150,9 @@ impl Campaign {
             Harvest::Reasoning => {
                 (&[][..], &["Now write out the reasoning again, in more detail."])
             }
-            Harvest::Grading => (&[][..], &[]),
             Harvest::ToolUse if self.rng.chance(0.5) => (AGENT_TOOLS, &[]),
             Harvest::ToolUse => (PIPELINE_TOOLS, &[]),
+            _ => (&[][..], &[]),
         };
         let call = Call {
             system: Some(PIPELINE_SYSTEM.into()),

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::corpus::Corpus;
 use super::grammar::Grammar;
 use super::lexicon::{CHAT, WORLD};
-use super::{Call, Conversation, ToolSpec};
+use super::{Call, Conversation, ToolSpec, trades};
 use crate::lab::rng::Rng;
 
 /// Kinds of honest users. Each has something in common with a campaign; together they have not.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cohort {
     /// People with questions, in several languages.
     Chat,
@@ -25,10 +28,26 @@ pub enum Cohort {
     Evaluation,
     /// A class: one assignment, one room, one network, many accounts. The hardest.
     Classroom,
+    /// Somebody's product: one of sixty system prompts under many accounts.
+    Product,
+    /// Judges of a product's answers.
+    Judge,
+    /// Data for a small model of their own, with the templates that everybody has.
+    Synthetic,
+    /// Lessons, step by step.
+    Tutor,
+    /// Neutral wordings for heated posts.
+    Moderation,
+    /// Rows of a table, sorted one by one.
+    Batch,
+    /// What a model said elsewhere, pasted.
+    Pasting,
+    /// The same few prompts, over and over.
+    Runner,
 }
 
 impl Cohort {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::Chat,
         Self::Coding,
         Self::Translation,
@@ -36,6 +55,14 @@ impl Cohort {
         Self::Agent,
         Self::Evaluation,
         Self::Classroom,
+        Self::Product,
+        Self::Judge,
+        Self::Synthetic,
+        Self::Tutor,
+        Self::Moderation,
+        Self::Batch,
+        Self::Pasting,
+        Self::Runner,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -47,6 +74,14 @@ impl Cohort {
             Self::Agent => "agent framework",
             Self::Evaluation => "evaluation",
             Self::Classroom => "classroom",
+            Self::Product => "product",
+            Self::Judge => "judge",
+            Self::Synthetic => "synthetic data",
+            Self::Tutor => "tutoring",
+            Self::Moderation => "moderation",
+            Self::Batch => "batch",
+            Self::Pasting => "pasting",
+            Self::Runner => "runner",
         }
     }
 }
@@ -140,16 +175,42 @@ impl Persona {
 
     /// The next thing this user wants.
     pub fn conversation(&mut self) -> Conversation {
-        let mut rng = self.rng.split(1);
+        let rng = self.rng.split(1);
         self.rng.draw();
+        self.wanting(rng)
+    }
+
+    /// What this user wants the `number`th time, whatever was asked before.
+    pub fn conversation_at(&self, number: u64) -> Conversation {
+        self.wanting(self.rng.split(number.wrapping_add(1_000)))
+    }
+
+    fn wanting(&self, rng: Rng) -> Conversation {
+        let mut rng = rng;
+        let own = self.trait_of_theirs;
         let (call, follow_ups) = match self.cohort {
             Cohort::Chat => self.chat(&mut rng),
             Cohort::Coding => coding(&mut rng),
             Cohort::Translation => (self.translation(&mut rng), Vec::new()),
             Cohort::Rag => (self.desk(&mut rng), Vec::new()),
             Cohort::Agent => agent(&mut rng),
-            Cohort::Evaluation => (evaluation(&mut rng), Vec::new()),
+            Cohort::Evaluation => (self.evaluation(&mut rng), Vec::new()),
             Cohort::Classroom => classroom(&mut rng),
+            Cohort::Product => {
+                // Popularity after Zipf, by the square of an even draw.
+                let (call, more) = self.chat(&mut rng);
+                let rank = ((own % 256) * (own % 256) * 60) >> 16;
+                (trades::product(rank, self.corpus.as_deref(), Call { system: None, ..call }), more)
+            }
+            Cohort::Judge => (trades::judge(own, &mut rng), Vec::new()),
+            Cohort::Synthetic => {
+                (trades::synthetic(own, self.corpus.clone(), &mut rng), Vec::new())
+            }
+            Cohort::Tutor => (trades::tutor(own, &mut rng), Vec::new()),
+            Cohort::Moderation => (trades::moderation(&mut rng), Vec::new()),
+            Cohort::Batch => (trades::batch(own, &mut rng), Vec::new()),
+            Cohort::Pasting => (trades::pasting(&mut rng), Vec::new()),
+            Cohort::Runner => (trades::runner(own, &mut rng), Vec::new()),
         };
         Conversation::new(call, follow_ups, &mut rng)
     }
@@ -161,6 +222,13 @@ impl Persona {
         let drawn = self.corpus.as_ref().and_then(|corpus| corpus.draw(rng));
         let asked = drawn.unwrap_or_else(|| Call::asking(grammar.fill("{chat}", rng)));
         (Call { stream: true, max_tokens: 1024, ..asked }, more)
+    }
+
+    fn evaluation(&self, rng: &mut Rng) -> Call {
+        let lent = self.corpus.as_ref().filter(|_| self.trait_of_theirs.is_multiple_of(2));
+        let lent = lent.and_then(|corpus| corpus.evals.get(rng.below(corpus.evals.len())));
+        let Some(lent) = lent else { return evaluation(rng) };
+        Call { max_tokens: 256, temperature: Some(0.0), ..Call::asking(lent.clone()) }
     }
 
     fn translation(&self, rng: &mut Rng) -> Call {

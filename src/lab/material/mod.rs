@@ -8,7 +8,11 @@ mod corpus;
 mod grammar;
 mod honest;
 mod lexicon;
+mod reply;
+mod tasks;
+mod trades;
 mod wire;
+mod wordings;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +23,7 @@ pub use self::campaign::{Campaign, Harvest};
 pub use self::corpus::{Corpus, CorpusError, Opening};
 pub use self::grammar::{Grammar, Rules};
 pub use self::honest::{Cohort, Persona};
+pub use self::tasks::{Tasks, Wording};
 use super::rng::Rng;
 
 /// A request, dialect aside.

@@ -81,7 +81,7 @@ fn tool_results_carry_the_ids_the_endpoint_issued() {
 #[test]
 fn a_corpus_replaces_what_people_chat_about_and_nothing_else() {
     let line = Opening { system: None, prompt: "From outside".into() };
-    let corpus = std::sync::Arc::new(Corpus { prompts: vec![line], skipped: 0 });
+    let corpus = std::sync::Arc::new(Corpus { prompts: vec![line], ..Corpus::default() });
     let opening = |cohort| {
         let mut persona = Persona::new(cohort, Rng::new(1)).reading(Some(corpus.clone()));
         persona.conversation().opening().to_owned()

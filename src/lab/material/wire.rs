@@ -7,17 +7,22 @@ use super::{Answer, Call, ToolSpec, Turn};
 impl Call {
     /// The body of `POST /v1/chat/completions`.
     pub fn openai(&self) -> Value {
-        let system = self.system.iter().map(|text| json!({"role": "system", "content": text}));
-        let turns = self.turns.iter().map(openai_turn);
         let mut body = self.shared();
-        body.insert("messages".into(), system.chain(turns).collect());
-        if !self.tools.is_empty() {
-            body.insert("tools".into(), self.tools.iter().map(openai_tool).collect());
-        }
+        let (messages, tools) = self.spoken();
+        body.insert("messages".into(), messages);
+        body.extend(tools.map(|tools| ("tools".to_owned(), tools)));
         if self.stream {
             body.insert("stream_options".into(), json!({"include_usage": true}));
         }
         Value::Object(body)
+    }
+
+    /// Messages and tools of a chat completion.
+    pub fn spoken(&self) -> (Value, Option<Value>) {
+        let system = self.system.iter().map(|text| json!({"role": "system", "content": text}));
+        let turns = self.turns.iter().map(openai_turn);
+        let tools = (!self.tools.is_empty()).then(|| self.tools.iter().map(openai_tool).collect());
+        (system.chain(turns).collect(), tools)
     }
 
     /// The body of `POST /v1/messages`.
