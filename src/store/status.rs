@@ -17,7 +17,7 @@ pub(super) struct Status {
     pub(super) committed: AtomicU64,
 }
 
-/// What [`Status`] says at one time.
+/// What `Status` says at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Report {
     /// Everything is written as it should be.

@@ -4,7 +4,7 @@
 //! and gives it back after a start. Every record is whole in itself and replaces the one before it, so
 //! records may be written twice, or late, and still be read back as they were last written.
 //!
-//! To keep something new: a field of an account goes to the end of [`Saved`](super::account::Saved), where
+//! To keep something new: a field of an account goes to the end of `Saved`, where
 //! older records read as if it were zero; what a signal remembers is kept as it is; an index of the engine's own is one more of
 //! `Engine::shelves`, any other table one more name, with its arm in [`Remember::recall`].
 

@@ -118,9 +118,7 @@ impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
         let ask = line.ask(self.keyring)?;
         let (action, verdict) = self.stage.meet(&ask);
         let known = line.known();
-        if !self.labels.contains_key(&ask.caller.account) {
-            self.labels.insert(ask.caller.account, known.label.into());
-        }
+        self.labels.entry(ask.caller.account).or_insert_with(|| known.label.into());
         let before = self.report.take(&known, &ask, (action, &verdict));
         let dropped_first = action == Action::Drop && !before;
         (self.on)(Seen { known: &known, verdict: &verdict, dropped_first });

@@ -33,7 +33,7 @@ pub struct Group {
     pub health: Option<HealthSettings>,
 }
 
-/// Each endpoint's key, in the order of [`Settings::sets`].
+/// Each endpoint's key, in the order of `Settings::sets`.
 pub type Keys = Vec<Vec<Option<Key>>>;
 
 impl Settings {
