@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use http::{StatusCode, Uri};
 use serde_json::json;
@@ -75,7 +76,8 @@ pub(super) enum Orders {
     /// Carry one action out on an account, whatever its score: for test accounts.
     Force {
         account: AccountId,
-        action: Forced,
+        #[arg(value_parser = actions())]
+        action: Action,
         #[command(flatten)]
         scope: Scope,
         #[command(flatten)]
@@ -123,15 +125,6 @@ pub(super) enum Orders {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Forced {
-    Allow,
-    Shape,
-    Throttle,
-    Challenge,
-    Drop,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(super) enum Reviewed {
     Right,
@@ -142,7 +135,7 @@ pub(super) fn run(orders: Orders) -> Result<(), Failure> {
     match orders {
         Orders::Allow { account, scope, word } => rule(account, Action::Allow, scope, word),
         Orders::Block { account, scope, word } => rule(account, Action::Drop, scope, word),
-        Orders::Force { account, action, scope, word } => rule(account, action.into(), scope, word),
+        Orders::Force { account, action, scope, word } => rule(account, action, scope, word),
         Orders::Lift { account, word } => send(Verb::Lift { account }, word),
         Orders::Clear { account, word } => send(Verb::Clear { account }, word),
         Orders::Review { account, verdict, decision: exchange, word } => {
@@ -225,16 +218,12 @@ impl Desk {
     }
 }
 
-impl From<Forced> for Action {
-    fn from(forced: Forced) -> Self {
-        match forced {
-            Forced::Allow => Self::Allow,
-            Forced::Shape => Self::Shape,
-            Forced::Throttle => Self::Throttle,
-            Forced::Challenge => Self::Challenge,
-            Forced::Drop => Self::Drop,
-        }
-    }
+/// Actions by the names they have in the file.
+fn actions() -> impl TypedValueParser<Value = Action> {
+    PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| {
+        let named = Action::ALL.into_iter().find(|action| action.name() == name);
+        named.ok_or("there is no such action")
+    })
 }
 
 fn exchange(text: &str) -> Result<ExchangeId, String> {

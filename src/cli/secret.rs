@@ -21,24 +21,31 @@ pub(super) const ADMIN_TOKEN: &str = "STILLGUARD_ADMIN_TOKEN";
 
 pub(super) type Secret = Zeroizing<[u8; 32]>;
 
+/// What a secret's file holds, else its variable, and which of the two it was.
+fn text(
+    what: &str,
+    (file, variable): (Option<&Path>, &str),
+) -> Result<Option<(Zeroizing<String>, String)>, Failure> {
+    let Some(file) = file else {
+        let text = process_environment(variable).map(Zeroizing::new);
+        return Ok(text.map(|text| (text, variable.to_owned())));
+    };
+    let name = file.display();
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text =
+        text.map_err(|why| Failure::Unreadable(format!("can't read the {what} {name}: {why}")))?;
+    Ok(Some((text, name.to_string())))
+}
+
 /// The configured secret, if there is one.
 pub(super) fn configured(config: &Config) -> Result<Option<Secret>, Failure> {
-    if let Some(file) = &config.secret_file {
-        return from_file(file).map(Some);
-    }
-    let Some(digits) = process_environment(VARIABLE).map(Zeroizing::new) else { return Ok(None) };
-    parse(&digits).map(Some).ok_or_else(|| Failure::Mistakes(format!("{VARIABLE} {EXPECTED}")))
+    let file = config.secret_file.as_deref();
+    let Some((digits, name)) = text("secret", (file, VARIABLE))? else { return Ok(None) };
+    let name = if file.is_some() { format!("the content of {name}") } else { name };
+    parse(&digits).map(Some).ok_or_else(|| Failure::Mistakes(format!("{name} {EXPECTED}")))
 }
 
 const EXPECTED: &str = "isn't 64 hex digits; `openssl rand -hex 32` makes a good secret";
-
-fn from_file(file: &Path) -> Result<Secret, Failure> {
-    let name = file.display();
-    let digits = std::fs::read_to_string(file)
-        .map(Zeroizing::new)
-        .map_err(|why| Failure::Unreadable(format!("can't read the secret {name}: {why}")))?;
-    parse(&digits).ok_or_else(|| Failure::Mistakes(format!("the content of {name} {EXPECTED}")))
-}
 
 const WEBHOOK_VARIABLE: &str = "STILLGUARD_WEBHOOK_SECRET";
 
@@ -47,34 +54,23 @@ const WEBHOOK_VARIABLE: &str = "STILLGUARD_WEBHOOK_SECRET";
 pub(super) fn guard(config: &Config) -> Result<guard::Settings, String> {
     let mut guard = config.guard.clone();
     if let Some(webhook) = &mut guard.challenge.webhook {
-        let text = match &webhook.secret_file {
-            Some(file) => std::fs::read_to_string(file)
-                .map_err(|why| format!("can't read the secret {}: {why}", file.display()))?,
-            None => process_environment(WEBHOOK_VARIABLE).ok_or_else(|| {
-                format!(
-                    "guard.challenge.webhook has no secret_file, and {WEBHOOK_VARIABLE} is not set"
-                )
-            })?,
-        };
-        let secret = WebhookSecret::parse(&Zeroizing::new(text));
-        webhook.secret = Some(secret.map_err(|why| why.to_string())?);
+        let text = text("secret", (webhook.secret_file.as_deref(), WEBHOOK_VARIABLE));
+        let (text, _) = text.map_err(|why| why.to_string())?.ok_or_else(|| {
+            format!("guard.challenge.webhook has no secret_file, and {WEBHOOK_VARIABLE} is not set")
+        })?;
+        webhook.secret = Some(WebhookSecret::parse(&text).map_err(|why| why.to_string())?);
     }
     Ok(guard)
 }
 
 /// The operators' token, if there is one.
 pub(super) fn token(config: &Config) -> Result<Option<Token>, Failure> {
-    if let Some(file) = &config.telemetry().admin.token_file {
-        let name = file.display();
-        let text = std::fs::read_to_string(file).map(Zeroizing::new);
-        let text =
-            text.map_err(|why| Failure::Unreadable(format!("can't read the token {name}: {why}")))?;
-        let token = Token::new(&text);
-        return token.map(Some).map_err(|why| Failure::Mistakes(format!("{name}: {why}")));
-    }
-    let Some(text) = process_environment(ADMIN_TOKEN).map(Zeroizing::new) else { return Ok(None) };
+    let file = config.telemetry().admin.token_file;
+    let Some((text, name)) = text("token", (file.as_deref(), ADMIN_TOKEN))? else {
+        return Ok(None);
+    };
     let token = Token::new(&text);
-    token.map(Some).map_err(|why| Failure::Mistakes(format!("{ADMIN_TOKEN}: {why}")))
+    token.map(Some).map_err(|why| Failure::Mistakes(format!("{name}: {why}")))
 }
 
 /// The secret that lies beside memory. Made where there is none yet: memory is of no use without.

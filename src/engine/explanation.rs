@@ -53,6 +53,9 @@ pub struct Finding {
     pub signal: &'static str,
     pub id: &'static str,
     pub family: Family,
+    /// What it says when it speaks, for words.
+    #[serde(skip)]
+    pub says: &'static str,
     pub nats: f32,
     /// When it was last this strong.
     pub at: Timestamp,
@@ -154,6 +157,7 @@ fn finding(account: &Account, signal: &str, nats: f32) -> Option<Finding> {
         signal: spec.name,
         id: spec.id,
         family: spec.family,
+        says: spec.says,
         nats,
         at: account.shown_at(place),
         half_life_hours: spec.half_life,
@@ -212,8 +216,7 @@ impl Explanation {
             self.exchanges
         );
         let _ = write!(words, "\nScore {:+.1} nats; it starts at {:+.1}.", self.score, self.prior);
-        for Finding { signal, id, nats, at: when, half_life_hours, .. } in &self.evidence {
-            let says = CATALOGUE.iter().find(|spec| spec.name == *signal).map_or("", |s| s.says);
+        for Finding { signal, id, says, nats, at: when, half_life_hours, .. } in &self.evidence {
             let when = at(*when);
             let _ = write!(
                 words,

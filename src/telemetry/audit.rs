@@ -3,8 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -14,7 +13,7 @@ use crate::time::Timestamp;
 /// Appends to one file, which is opened anew for each entry: orders are rare, and a log that was
 /// moved away begins again.
 #[derive(Debug, Default)]
-pub struct AuditLog(Option<Mutex<PathBuf>>);
+pub struct AuditLog(Option<PathBuf>);
 
 /// One line.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +27,7 @@ pub struct Entry<'a> {
 
 impl AuditLog {
     pub fn new(path: Option<PathBuf>) -> Self {
-        Self(path.map(Mutex::new))
+        Self(path)
     }
 
     /// Blocks until the entry is on disk.
@@ -36,15 +35,14 @@ impl AuditLog {
         let text = serde_json::to_string(entry).map_err(io::Error::other)?;
         tracing::info!(target: "stillguard::audit", "{text}");
         let Some(path) = &self.0 else { return Ok(()) };
-        // One entry at a time: lines never mix.
-        let path = path.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut file = open(&path)?;
+        let mut file = open(path)?;
+        // In one piece at the file's end: lines never mix.
         file.write_all(format!("{text}\n").as_bytes())?;
         file.sync_data()
     }
 }
 
-fn open(path: &std::path::Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 

@@ -37,6 +37,7 @@ impl Shares {
     }
 }
 
-fn gap(pace: Pace, slower: f64) -> Duration {
+/// Time between two requests at a pace that is so many times slower.
+pub(super) fn gap(pace: Pace, slower: f64) -> Duration {
     Duration::from_secs_f64(60.0 / f64::from(pace.requests_per_minute.get()) * slower)
 }

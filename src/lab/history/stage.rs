@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use super::shares::Shares;
+use super::shares::{Shares, gap};
 use crate::engine::{Campaign, Engine, Verdict};
 use crate::identity::AccountId;
 use crate::policy::Action;
@@ -73,8 +73,7 @@ impl<'a> Stage<'a> {
             let passes = self.shares.admit(id, ask, (&policy.campaign, &bucket));
             return if passes { Action::Shape } else { Action::Throttle };
         }
-        let minute = 60.0 / f64::from(policy.throttle.requests_per_minute.get());
-        let gap = Duration::from_secs_f64(minute * policy.ladder.tightening(verdict.score));
+        let gap = gap(policy.throttle.pace(), policy.ladder.tightening(verdict.score));
         let slack = gap * (policy.throttle.burst.get() - 1);
         // The account's theoretical arrival time, as in any GCRA.
         let due = self.paces.entry(ask.caller.account).or_default();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -65,10 +66,11 @@ type Refused = (StatusCode, &'static str);
 
 /// Who may see accounts and recent decisions: everyone who reaches the listener as long as there is
 /// no token, then its bearers alone.
-pub(super) fn reader(state: &AdminState, headers: &HeaderMap) -> Result<(), Refused> {
-    match state.desk.as_ref().and_then(|desk| desk.token) {
-        Some(token) => bearer(token, headers),
-        None => Ok(()),
+pub(super) async fn check_reader(State(state): Shared, request: Request, next: Next) -> Response {
+    let token = state.desk.as_ref().and_then(|desk| desk.token);
+    match token.map_or(Ok(()), |token| bearer(token, request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -145,10 +147,7 @@ fn refusal(why: Disobeyed) -> StatusCode {
 }
 
 /// Rulings in force.
-pub(super) async fn rulings(State(state): Shared, headers: HeaderMap) -> Response {
-    if let Err(refused) = reader(&state, &headers) {
-        return refused.into_response();
-    }
+pub(super) async fn rulings(State(state): Shared) -> Response {
     let rulings = state.desk.as_ref().map(|desk| desk.engine.rulings()).unwrap_or_default();
     Json(json!({ "rulings": rulings })).into_response()
 }
@@ -163,13 +162,9 @@ pub(super) struct Asked {
 /// What is known of an account, and what would change it.
 pub(super) async fn account(
     State(state): Shared,
-    headers: HeaderMap,
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    if let Err(refused) = reader(&state, &headers) {
-        return refused.into_response();
-    }
     let Ok(id) = id.parse::<AccountId>() else {
         let expected = "an account id is expected: acct_ and 32 hex digits\n";
         return (StatusCode::BAD_REQUEST, expected).into_response();
