@@ -14,6 +14,7 @@ use http_body::Body;
 use http_body_util::{Either, Full};
 
 use self::body::collect;
+pub(super) use self::describe::LONG;
 use self::describe::{Described, Task, describe};
 use self::head::{declared, fits, form, retry};
 use super::refusal::Refusal;

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Either, Full};
 
 pub(super) use self::answer::Shaper;
 use super::coding::Coding;
-use super::inspect::body;
+use super::inspect::{LONG, body};
 use super::observe::Watch;
 use super::refusal::Refusal;
 use super::settings::Settings;
@@ -31,9 +31,6 @@ const SHAPED: HeaderName = HeaderName::from_static("stillguard-shaped");
 
 /// Fields that speak of a body's bytes, and no longer hold once they are other ones.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
-
-/// Bodies of which more bytes are read on a thread of their own, as for describing them.
-const LONG: usize = 512 << 10;
 
 /// How one exchange is shaped.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub(super) struct Described {
 /// Bodies of which more bytes are read on a thread of their own: reading costs some 5 ms per MiB,
 /// for which other exchanges of the same worker should not wait. So are all coded ones, of which
 /// nobody knows what they will come to.
-const LONG: usize = 512 << 10;
+pub(in crate::guard) const LONG: usize = 512 << 10;
 
 pub(super) async fn describe(room: &Arc<Room>, task: Task) -> Result<Described, Refusal> {
     if task.body.len() <= LONG && !matches!(task.form, Ok(Some(_))) {
