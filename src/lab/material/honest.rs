@@ -292,6 +292,9 @@ fn agent(rng: &mut Rng) -> (Call, Vec<String>) {
     (call, Vec::new())
 }
 
+/// Items of the benchmark.
+const SUITE: usize = 1_000;
+
 fn evaluation(rng: &mut Rng) -> Call {
     let mut shots = String::new();
     // The same two examples lead every prompt of the suite: they come from a seed of their own.
@@ -301,7 +304,10 @@ fn evaluation(rng: &mut Rng) -> Call {
             .fill("Q: {problem}\nA: We go step by step. The answer is {n}.\n\n", &mut fixed);
         shots.push_str(&shot);
     }
-    let prompt = WORLD_ONLY.fill(&format!("{shots}Q: {{problem}}\nA: We go step by step."), rng);
+    // A benchmark is the same for everybody who runs it.
+    let mut item = fixed.split(rng.below(SUITE) as u64);
+    let asked = format!("{shots}Q: {{problem}}\nA: We go step by step.");
+    let prompt = WORLD_ONLY.fill(&asked, &mut item);
     Call { max_tokens: 256, temperature: Some(0.0), ..Call::asking(prompt) }
 }
 
