@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::score::{Shown, Strengths};
 use crate::identity::Tag;
 use crate::policy::{Action, Held};
-use crate::signal::habits::MAX_KEYS;
+use crate::signal::habits::{MAX_KEYS, TASK};
 use crate::signal::{
     self, CATALOGUE, COUNT, Crowd, Ending, Exchange, Family, Habits, Mode, Statistics,
 };
@@ -174,6 +174,18 @@ impl Account {
         }
     }
 
+    /// The families that speak for it with such strengths, as bits.
+    pub(super) fn families(&self, strengths: &Strengths, signals: &signal::Settings) -> u8 {
+        let fired = fired(strengths, signals);
+        // A room full of new accounts that each pay for themselves, or not at all, is a class, an
+        // office or a contest before it is anything else, as long as it asks no more than people do.
+        let company = CATALOGUE.iter().zip(strengths).find(|(spec, _)| spec.id == "N1");
+        let together = company.is_some_and(|(_, n)| *n >= TOGETHER) && fired & bit(Family::P) == 0;
+        let few = self.habits.exchanges <= TASK;
+        let set = few && (together || self.habits.is_set_task());
+        if set { fired & OWN_DOING } else { fired }
+    }
+
     /// When the signal at `place` last showed what is still counted of it.
     pub(super) fn shown_at(&self, place: usize) -> Timestamp {
         self.shown[place].at
@@ -252,21 +264,25 @@ impl Account {
     }
 }
 
-/// The families that speak, as bits.
-pub(super) fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
+/// The families of strengths that speak, as bits.
+fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
     let heard = CATALOGUE.iter().zip(signals.knobs()).zip(strengths);
     let speaks = heard.filter(|((spec, (mode, _)), strength)| {
         *mode == Mode::On && **strength >= speaks_from(spec.family)
     });
-    speaks.fold(0, |bits, ((spec, _), _)| bits | 1 << spec.family.index())
+    speaks.fold(0, |bits, ((spec, _), _)| bits | bit(spec.family))
 }
 
 /// The families that speak for an account though it was set a task along with others. What it asks,
 /// how, how often and in which words is the task's then: it says nothing of the crowd.
-pub(super) const OWN_DOING: u8 = 1 << Family::P.index()
-    | 1 << Family::N.index()
-    | 1 << Family::L.index()
-    | 1 << Family::X.index();
+const OWN_DOING: u8 = bit(Family::P) | bit(Family::N) | bit(Family::L) | bit(Family::X);
+
+/// Strength of N1 from which an account is in company: what one honest account in five shows.
+const TOGETHER: f32 = 0.23;
+
+const fn bit(family: Family) -> u8 {
+    1 << family.index()
+}
 
 /// The families of a set of bits.
 pub(super) fn speaking(bits: u8) -> impl Iterator<Item = Family> {

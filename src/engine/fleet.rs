@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::account::{Account, Keys, speaking};
-use super::campaign::{Matches, is_followed};
+use super::campaign::{Matches, is_followed, is_place};
 use super::cohort::Cohorts;
 use super::group::{self, Rates};
 use super::settings::Group;
@@ -292,13 +292,15 @@ impl Fleet {
 
 impl Around {
     fn weigh(&mut self, crowd: &Crowd, facet: Facet, account: &Account, group: &Group) {
-        if crowd.heat > self.heat {
+        // Who has asked a few times and shown nothing but the key is company, not a member. Networks,
+        // hours of sign-up and bundles of tools are common: a newcomer has to have shown more.
+        let others = account.fired & !group::company(facet) != 0;
+        let common = is_place(facet) || facet == Facet::Tools;
+        let joins = others || account.habits.exchanges < NEWCOMER && !common;
+        if crowd.heat > self.heat && (joins || !is_place(facet)) {
             self.heat = crowd.heat;
             self.facet = Some(facet);
         }
-        // Who has asked a few times and shown nothing but the key is company, not a member.
-        let others = account.fired & !(1 << facet.family().index()) != 0;
-        let joins = others || account.habits.exchanges < NEWCOMER;
         if joins && crowd.campaign == Tag::default() {
             self.floor = self.floor.max(group::floor(crowd, group));
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::settings::Group;
 use crate::policy::Action;
-use crate::signal::{Crowd, Family};
+use crate::signal::{Crowd, Facet, Family};
 
 const FAMILIES: usize = Family::ALL.len();
 
@@ -64,12 +64,30 @@ pub(super) fn families(crowd: &Crowd, rates: &Rates, group: &Group) -> [f32; FAM
     let spread = 1.0 + (crowd.members - 1) as f32 * group.correlation;
     let rarity = rarity(crowd.aged, rates.established.load(Relaxed));
     Family::ALL.map(|family| {
-        if family == own {
+        if family == own || comes_with(crowd.facet).contains(&family) {
             return 0.0;
         }
         let exponent = chernoff(crowd.fired[family.index()], crowd.members, rates.of(family));
         (exponent / spread - tested).clamp(0.0, FAMILY_CAP) * rarity
     })
+}
+
+/// What members of an innocent crowd of this kind have in common as a rule, so that it tells nothing
+/// more: who shares a classroom, an office or an hour of sign-up works with the same templates on the
+/// same tasks, and who shares a template at a school or a firm shares its network.
+const fn comes_with(facet: Option<Facet>) -> &'static [Family] {
+    match facet {
+        Some(Facet::System | Facet::User | Facet::Tools) => &[Family::N],
+        Some(Facet::Egress) => &[Family::T, Family::S],
+        Some(Facet::Signup) => &[Family::T, Family::N, Family::S],
+        Some(Facet::Payment) | None => &[],
+    }
+}
+
+/// The key's own family and those that come with it, as bits.
+pub(super) fn company(facet: Facet) -> u8 {
+    let bit = |family: Family| 1 << family.index();
+    comes_with(Some(facet)).iter().fold(bit(facet.family()), |bits, family| bits | bit(*family))
 }
 
 /// `n KL(k/n || p)` for k above expectation, else zero.
@@ -101,9 +119,10 @@ pub(super) fn breaker(rates: &Rates, group: &Group) -> f32 {
 }
 
 /// The rung at which a new account that matches a condemned crowd starts: where at least half of
-/// the members are held, challenge at most, so that whoever is there by mistake has a way back.
+/// the members are held, challenge at most, so that whoever is there by mistake has a way back. A
+/// crowd that is barely warm condemns nobody: it is not halfway to the most it could say.
 pub(super) fn floor(crowd: &Crowd, group: &Group) -> Action {
-    if crowd.heat <= 0.0 || crowd.members < group.min_members {
+    if crowd.heat < group.cap / 2.0 || crowd.members < group.min_members {
         return Action::Allow;
     }
     let half = crowd.members.div_ceil(2);
@@ -114,7 +133,6 @@ pub(super) fn floor(crowd: &Crowd, group: &Group) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::Facet;
 
     fn crowd(members: u32, aged: u32, fired: &[(Family, u32)]) -> Crowd {
         let mut crowd = Crowd { facet: Some(Facet::System), members, aged, ..Crowd::default() };
@@ -160,6 +178,20 @@ mod tests {
     fn a_family_does_not_amplify_its_own_key() {
         let echo = crowd(200, 0, &[(Family::T, 200), (Family::C, 200)]);
         assert_eq!(heat(&echo, &deployment(10_000), &Group::default()), 0.0);
+    }
+
+    #[test]
+    fn neighbours_with_one_template_are_a_class() {
+        let fired = [(Family::T, 30), (Family::N, 30), (Family::S, 30), (Family::B, 30)];
+        let group = Group::default();
+        let heat_of = |facet, fired: &[(Family, u32)]| {
+            let class = Crowd { facet: Some(facet), ..crowd(30, 0, fired) };
+            heat(&class, &deployment(10_000), &group)
+        };
+        assert_eq!(heat_of(Facet::Egress, &fired), 0.0);
+        assert_eq!(heat_of(Facet::Signup, &fired), 0.0);
+        assert_eq!(heat_of(Facet::User, &[(Family::N, 30), (Family::B, 30)]), 0.0);
+        assert!(heat_of(Facet::Payment, &fired) > 0.0, "one card is no classroom");
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Engine {
         let campaign = if account.established || crowd.matches.is_empty() {
             None
         } else {
-            let fired = account.fired | account::fired(&strengths, &settings.signals);
+            let fired = account.fired | account.families(&strengths, &settings.signals);
             crowd.matches.best(fired)
         };
         let prior =
@@ -257,10 +257,7 @@ impl Engine {
             account.show(now, &learnt, &self.fleet.cohorts);
         }
         let strengths = account.strengths(now, &[None; signal::COUNT], &self.fleet.cohorts);
-        let mut fired = account::fired(&strengths, &settings.signals);
-        if account.habits.is_set_task() {
-            fired &= account::OWN_DOING;
-        }
+        let fired = account.families(&strengths, &settings.signals);
         self.fleet.speak(account, fired, &settings.group);
         self.sight(rules, exchange, (account, true));
     }

@@ -6,6 +6,7 @@ use super::*;
 use crate::dialect::{Api, Usage};
 use crate::identity::{Attributes, Caller, Client, Tag};
 use crate::policy::Settings as PolicySettings;
+use crate::signal::sketch::Sketch;
 use crate::signal::{Completion, ExchangeId, Prompt, UsageSource};
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -271,16 +272,23 @@ fn a_flood_of_newcomers_pushes_out_no_account_that_is_held() {
     assert!(engine.assess(&ask(2, 5001, seconds(2 * 3600))).known);
 }
 
-/// Accounts `from..from + n` behave as one campaign: one tool set, and each presents an id that
-/// was issued to its neighbour.
+/// The request with the system prompt and the tools that [`campaign`] works with.
+pub(super) fn harvesting(mut request: Ask) -> Ask {
+    request.prompt.system =
+        Sketch::of_hashes((1..60_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    request.prompt.tools = Tag(77);
+    request
+}
+
+/// Accounts `from..from + n` behave as one campaign: one system prompt and one tool set, and each
+/// presents an id that was issued to its neighbour.
 pub(super) fn campaign(engine: &Engine, from: u8, n: u8) {
     for round in 0..6 {
         for account in from..from + n {
             let id = u64::from(account) * 100 + round;
             let neighbour = u64::from(if account == from { from + n - 1 } else { account - 1 });
             let at = seconds(round * 60 + u64::from(account));
-            let mut request = ask(account, id, at);
-            request.prompt.tools = Tag(77);
+            let mut request = harvesting(ask(account, id, at));
             if round > 0 {
                 request.prompt.presented = vec![Tag(neighbour * 100 + round - 1)];
             }
@@ -298,11 +306,12 @@ fn a_condemned_crowd_acts_on_a_newcomers_first_request() {
     for account in 10..30 {
         engine.assess(&ask(account, 9000, seconds(400)));
     }
-    let mut newcomer = ask(200, 1, seconds(420));
-    newcomer.prompt.tools = Tag(77);
-    let verdict = engine.assess(&newcomer);
+    let verdict = engine.assess(&harvesting(ask(200, 1, seconds(420))));
     assert!(verdict.group > 0.0 && !verdict.known, "{verdict:?}");
     assert!(verdict.action >= Action::Throttle, "{}", verdict.in_words());
+    let mut colleague = ask(202, 1, seconds(420));
+    colleague.prompt.tools = Tag(77);
+    assert_eq!(engine.assess(&colleague).action, Action::Allow, "tools come in bundles");
     let stranger = engine.assess(&ask(201, 1, seconds(421)));
     assert_eq!(stranger.action, Action::Allow);
 }

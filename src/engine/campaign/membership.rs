@@ -61,7 +61,7 @@ impl Matches {
             found.places |= bit(facet.family());
         } else {
             found.families |= bit(facet.family());
-            found.condemns |= crowd.condemns;
+            found.condemns |= crowd.condemns && facet != Facet::Tools;
         }
     }
 
@@ -109,7 +109,8 @@ impl Found {
     }
 }
 
-pub(super) const fn is_place(facet: Facet) -> bool {
+/// Whether people hold such a key for living, or signing up, where others do.
+pub(in crate::engine) const fn is_place(facet: Facet) -> bool {
     matches!(facet, Facet::Egress | Facet::Signup)
 }
 
@@ -149,6 +150,7 @@ mod tests {
             "a neighbour of another campaign"
         );
         assert_eq!(matched(&network, &[Family::L]), Some((7, true)));
+        assert_eq!(matched(&[(Facet::Tools, 7, true)], &[]), None, "tools come in bundles");
         let signup = [(Facet::Signup, 7, true)];
         assert_eq!(matched(&signup, &[Family::C, Family::T, Family::S]), None);
     }

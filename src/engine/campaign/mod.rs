@@ -27,7 +27,7 @@ use self::form::Ledger;
 pub(super) use self::form::is_followed;
 use self::harvest::Tally;
 pub use self::harvest::{Capability, Harvest, Pivot, Taken};
-pub(super) use self::membership::Matches;
+pub(super) use self::membership::{Matches, is_place};
 pub use self::record::{About, Campaign, CampaignId, Member, NotACampaignId, State};
 pub use self::release::Release;
 use self::release::Releases;

@@ -3,7 +3,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::tests::{ENFORCE, START, ask, campaign, cross_ids, engine, seconds, served};
+use crate::engine::tests::{
+    ENFORCE, START, ask, campaign, cross_ids, engine, harvesting, seconds, served,
+};
 use crate::engine::{Clearance, Ending, Exchange, Order, Policies, Settings, Verdict, lock};
 use crate::identity::Tag;
 use crate::policy::{Period, Settings as PolicySettings};
@@ -146,8 +148,7 @@ fn a_campaign_is_as_condemned_after_a_start_as_before() {
     cross_ids(&before, 60, 4);
     before.tick(seconds(500));
     let after = Written::everything(&before, THEN).recalled(ENFORCE, AT_ONCE);
-    let mut newcomer = ask(200, 1, seconds(620));
-    newcomer.prompt.tools = Tag(77);
+    let newcomer = harvesting(ask(200, 1, seconds(620)));
     for request in [newcomer, ask(12, 1, seconds(621)), ask(60, 1, seconds(622))] {
         let said = judged(&before, &request);
         assert!(said.action >= Action::Shape, "{said:?}");

@@ -16,7 +16,7 @@ use crate::time::Shift;
 /// does. A campaign that wants to pass for a class has to pay for half as much again as it gets, and
 /// gains forty exchanges by account.
 pub(super) const SET: f32 = 1.0 / 3.0;
-pub(super) const TASK: u32 = 40;
+pub const TASK: u32 = 40;
 
 /// The share of an account's tokens that went to popular turns; forgets as it goes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]

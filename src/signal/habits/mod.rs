@@ -8,8 +8,8 @@ mod common;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::common::Askers;
 use self::common::Common;
+pub use self::common::{Askers, TASK};
 use super::crowd::Facet;
 use super::exchange::{Ask, Exchange, Prompt};
 use super::sketch::{SLOTS, Sketch};
@@ -185,7 +185,7 @@ impl Habits {
 
     /// Whether it does what others do, as those who were set one task: a class, a contest.
     pub fn is_set_task(&self) -> bool {
-        self.exchanges <= common::TASK && self.common.share >= common::SET
+        self.exchanges <= TASK && self.common.share >= common::SET
     }
 
     /// How much of the user turns is template, once enough of them were seen.
