@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use stillguard::config::{Config, process_environment};
-use stillguard::guard::{self, Secret as WebhookSecret};
+use stillguard::guard::{self, BindKeys, Secret as WebhookSecret};
+use stillguard::identity::Keyring;
 use stillguard::telemetry::Token;
 use zeroize::Zeroizing;
 
@@ -49,9 +50,11 @@ const EXPECTED: &str = "isn't 64 hex digits; `openssl rand -hex 32` makes a good
 
 const WEBHOOK_VARIABLE: &str = "STILLGUARD_WEBHOOK_SECRET";
 
-/// The guard's settings with the webhook's secret in its place, where there is a webhook. Blocks on
-/// the disk.
-pub(super) fn guard(config: &Config) -> Result<guard::Settings, String> {
+const BIND_VARIABLE: &str = "STILLGUARD_BIND_KEYS";
+
+/// The guard's settings with the keys that bind in their place, where there are any, and the webhook's
+/// secret where there is a webhook. Blocks on the disk.
+pub(super) fn guard(config: &Config, keyring: &Keyring) -> Result<guard::Settings, String> {
     let mut guard = config.guard.clone();
     if let Some(webhook) = &mut guard.challenge.webhook {
         let text = text("secret", (webhook.secret_file.as_deref(), WEBHOOK_VARIABLE));
@@ -59,6 +62,11 @@ pub(super) fn guard(config: &Config) -> Result<guard::Settings, String> {
             format!("guard.challenge.webhook has no secret_file, and {WEBHOOK_VARIABLE} is not set")
         })?;
         webhook.secret = Some(WebhookSecret::parse(&text).map_err(|why| why.to_string())?);
+    }
+    let written = text("keys that bind", (guard.bind.keys_file.as_deref(), BIND_VARIABLE));
+    if let Some((text, name)) = written.map_err(|why| why.to_string())? {
+        let keys = BindKeys::parse(&text, keyring).map_err(|why| format!("{name}: {why}"))?;
+        guard.bind.keys = Some(keys.into());
     }
     Ok(guard)
 }

@@ -155,7 +155,7 @@ fn secret(config: &Config, place: &mut Place) -> Result<secret::Secret, Failure>
 fn shared(config: &Config, place: &mut Place) -> Result<Shared, Failure> {
     let keyring = Keyring::new(*secret(config, place)?);
     let identifier = identifier(config, &keyring).map_err(Failure::Mistakes)?;
-    let guard = secret::guard(config).map_err(Failure::Mistakes)?;
+    let guard = secret::guard(config, &keyring).map_err(Failure::Mistakes)?;
     let policies = Policies::from(&config.policy());
     let telemetry = Telemetry::start(&config.telemetry(), &tenants(config));
     let telemetry = telemetry.context("can't start the decision log")?;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod batches;
+pub(super) mod bind;
 mod block;
 mod count_tokens;
 mod limits;
@@ -56,6 +57,10 @@ impl Dialect for Messages {
 
     fn shapes(&self) -> &'static Shapes {
         &shape::MESSAGES
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::MESSAGES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

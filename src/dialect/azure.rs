@@ -54,6 +54,10 @@ impl<D: Dialect> Dialect for Azure<D> {
         self.0.shapes()
     }
 
+    fn binds(&self) -> &'static Shapes {
+        self.0.binds()
+    }
+
     fn refuse(&self, wording: &Wording<'_>) -> Worded {
         refusal::refuse(wording)
     }

@@ -1,6 +1,7 @@
 //! AWS Bedrock: `converse` in its own words, `invoke` in those of the model.
 
 mod answer;
+mod bind;
 mod block;
 mod invoke;
 mod refusal;
@@ -96,6 +97,10 @@ impl Dialect for Converse {
         &shape::CONVERSE
     }
 
+    fn binds(&self) -> &'static Shapes {
+        &bind::CONVERSE
+    }
+
     fn refuse(&self, wording: &Wording<'_>) -> Worded {
         refusal::refuse(wording)
     }
@@ -140,6 +145,10 @@ impl Dialect for Invoke {
 
     fn shapes(&self) -> &'static Shapes {
         &shape::INVOKE
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::INVOKE
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -1,6 +1,7 @@
 //! Google's Gemini, as its own API and as Vertex AI serve it.
 
 mod answer;
+mod bind;
 mod config;
 mod content;
 mod refusal;
@@ -99,6 +100,14 @@ impl Dialect for Gemini {
 
     fn shapes(&self) -> &'static Shapes {
         if self.api == Api::GeminiGenerate { &shape::GENERATE } else { &Shapes::NONE }
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        match self.api {
+            Api::GeminiGenerate => &bind::GENERATE,
+            Api::GeminiCountTokens => &bind::COUNTS,
+            _ => &Shapes::NONE,
+        }
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

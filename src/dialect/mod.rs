@@ -140,6 +140,11 @@ pub trait Dialect: Debug + Sync {
         &Shapes::NONE
     }
 
+    /// Where its bodies hold what the provider issues and its callers send back.
+    fn binds(&self) -> &'static Shapes {
+        &Shapes::NONE
+    }
+
     /// A refusal a client of this API parses, raises and shows.
     fn refuse(&self, wording: &Wording<'_>) -> Worded;
 

@@ -1,6 +1,7 @@
 //! OpenAI's chat completions, with the additions of vLLM and other servers that speak it.
 
 pub(super) mod answer;
+pub(super) mod bind;
 pub(super) mod format;
 pub(super) mod limits;
 pub(super) mod message;
@@ -53,6 +54,10 @@ impl Dialect for Chat {
 
     fn shapes(&self) -> &'static Shapes {
         &shape::CHAT
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::CHAT
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -1,6 +1,7 @@
 //! OpenAI's responses: items instead of messages, typed events instead of chunks.
 
 mod answer;
+mod bind;
 mod item;
 mod shape;
 #[cfg(test)]
@@ -57,6 +58,10 @@ impl Dialect for Responses {
 
     fn shapes(&self) -> &'static Shapes {
         &shape::RESPONSES
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::RESPONSES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -1,12 +1,20 @@
-//! Shaping: single values of requests and answers are lowered or withheld; every other byte stays.
+//! Single values of requests and answers changed in place; every other byte stays.
 //!
-//! Each dialect names the places in its bodies by [`Rule`]s. Values are only ever replaced, never
-//! removed: the APIs' own words for "not asked" and "nothing to tell" are null, false, an empty text
-//! and an empty list, and whatever stands beside them, signatures above all, stays where it was.
+//! Each dialect names the places in its bodies by [`Rule`]s. There are two kinds of them.
+//!
+//! Shaping lowers or withholds. Values are only ever replaced, never removed: the APIs' own words for
+//! "not asked" and "nothing to tell" are null, false, an empty text and an empty list, and whatever
+//! stands beside them, signatures above all, stays where it was.
+//!
+//! Binding asks a [`Bind`] what stands in place of what the provider has issued. A list's element that
+//! belongs to what is to go, goes with it.
 
 mod deed;
 mod edit;
+mod issued;
 mod stream;
+#[cfg(test)]
+mod issued_tests;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +22,7 @@ use serde_json::value::RawValue;
 
 pub use self::deed::{Deed, Deeds};
 use self::edit::Editor;
+pub use self::issued::{Alphabet, Bind, Placed, Spot};
 pub use self::stream::Stream;
 use super::Malformed;
 
@@ -30,10 +39,11 @@ pub struct Shaping {
     pub most_tokens: Option<u32>,
 }
 
-/// Where an API's bodies hold what shaping is about.
+/// Where an API's bodies hold what is changed, be it for shaping or for binding.
 #[derive(Debug)]
 pub struct Shapes {
     pub request: Rule,
+    /// Of an answer that is not streamed.
     pub answer: Rule,
     /// Of the data of a streamed answer's event.
     pub event: Rule,
@@ -72,6 +82,8 @@ pub enum Rule {
     Budget,
     /// JSON in base64.
     Coded(&'static Self),
+    /// A text that the provider has issued.
+    Issued(Spot),
 }
 
 /// A member of an object.
@@ -87,7 +99,7 @@ impl Shapes {
     pub const NONE: Self =
         Self { request: Rule::Nothing, answer: Rule::Nothing, event: Rule::Nothing };
 
-    /// Whether answers hold anything that shaping is about.
+    /// Whether answers hold anything that is changed.
     pub fn shape_answers(&self) -> bool {
         !matches!(self.answer, Rule::Nothing)
     }
@@ -122,12 +134,21 @@ impl Rule {
     /// Applies the rule to a JSON text. Time grows with the body times the rule's depth; memory with
     /// the body, and only where something is changed. Quotes nothing in errors.
     pub fn apply(&self, body: &[u8], shaping: &Shaping) -> Result<Shaped, Malformed> {
+        self.edit(body, Editor::new(body, *shaping))
+    }
+
+    /// Has `binder` see every text that the provider has issued. The body as it is then; none if it is
+    /// the same. Costs what [`Rule::apply`] costs.
+    pub fn bind(&self, body: &[u8], binder: &mut dyn Bind) -> Result<Option<Vec<u8>>, Malformed> {
+        Ok(self.edit(body, Editor::binding(body, binder))?.body)
+    }
+
+    fn edit<'a>(&self, body: &'a [u8], mut editor: Editor<'a, '_>) -> Result<Shaped, Malformed> {
         if matches!(self, Self::Nothing) {
             return Ok(Shaped::default());
         }
         let unreadable = |_| Malformed("the body can't be read as JSON".to_owned());
         let value: &RawValue = serde_json::from_slice(body).map_err(unreadable)?;
-        let mut editor = Editor::new(body, *shaping);
         editor.visit(self, value);
         Ok(editor.finish())
     }

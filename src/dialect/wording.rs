@@ -17,6 +17,8 @@ pub enum Reason {
     Malformed,
     /// More answers to one prompt than anybody reads.
     Sweep,
+    /// It holds a seal of thinking, or the id of a call, that was not issued to its caller.
+    Unbound,
     /// Two readers could read the body differently.
     Ambiguous,
     /// The wire-level request breaks HTTP.

@@ -17,10 +17,12 @@ use self::body::collect;
 pub(super) use self::describe::LONG;
 use self::describe::{Described, Task, describe};
 use self::head::{declared, fits, form, retry};
+use super::bind::{Bond, Unwrapped};
 use super::refusal::Refusal;
+use super::rewrite::is_signed;
 use super::{BoxError, Outbound, Room};
 use crate::dialect::{self, Api, Dialect};
-use crate::identity::{Tag, TenantName};
+use crate::identity::{Caller, Tag};
 use crate::policy::Bodies;
 use crate::signal::{Model, Prompt};
 
@@ -32,19 +34,21 @@ pub(super) struct Inspected<B> {
     pub end_user: Option<Tag>,
     /// The model asked for, where it can be told beyond doubt.
     pub model: Option<Model>,
+    /// What the caller sends back of what was issued to it, where that is bound.
+    pub unwrapped: Option<Unwrapped>,
     /// Nanoseconds that taking features needed; none when it panicked.
     pub took: Option<u64>,
     /// Nanoseconds that the caller needed to send the body.
     pub waited: u64,
 }
 
-/// Reads, vets and describes a request of `tenant` in the dialect of its route. A route no dialect
+/// Reads, vets and describes a request of `caller` in the dialect of its route. A route no dialect
 /// reads is passed through unread. Nothing of a body that breaks off is forwarded.
 pub(super) async fn inspect<B>(
     room: &Arc<Room>,
     (head, body): (&mut Parts, B),
     reader: Option<&'static dyn Dialect>,
-    tenant: &TenantName,
+    caller: &Caller,
 ) -> Result<Inspected<B>, Refusal>
 where
     B: Body<Data = Bytes>,
@@ -59,7 +63,7 @@ where
         }
         return Ok(unread);
     };
-    let bodies = room.shared.engine.policies().of(tenant).bodies;
+    let bodies = room.shared.engine.policies().of(&caller.tenant).bodies;
     fits(&head.headers, &settings)?;
     let mut form = form(&head.headers, &settings);
     if bodies == Bodies::Strict {
@@ -71,11 +75,12 @@ where
     let began = room.shared.clock.elapsed_nanos();
     let body = collect(body, &settings, &room.buffers).await?;
     let waited = room.shared.clock.elapsed_nanos().saturating_sub(began);
-    let task = Task { dialect, target: head.uri.clone(), body: body.clone(), form, bodies };
-    let Described { mut prompt, end_user, model, took } = describe(room, task).await?;
+    let bond = Bond::of(room, caller, dialect.binds(), is_signed(dialect.api(), head));
+    let task = Task { dialect, target: head.uri.clone(), body: body.clone(), form, bodies, bond };
+    let Described { mut prompt, end_user, model, unwrapped, took } = describe(room, task).await?;
     prompt.retry = retry(&head.headers);
     let body = Either::Left(Full::new(body));
-    Ok(Inspected { prompt, body, end_user, model, took, waited })
+    Ok(Inspected { prompt, body, end_user, model, unwrapped, took, waited })
 }
 
 fn unread<B>(head: &Parts, body: B) -> Inspected<B> {
@@ -87,7 +92,8 @@ fn unread<B>(head: &Parts, body: B) -> Inspected<B> {
         ..Prompt::default()
     };
     let body = Either::Right(body);
-    Inspected { prompt, body, end_user: None, model: None, took: Some(0), waited: 0 }
+    let (end_user, model, unwrapped) = (None, None, None);
+    Inspected { prompt, body, end_user, model, unwrapped, took: Some(0), waited: 0 }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ mod budget;
 mod limit;
 mod cap;
 mod challenge;
+mod bind;
 mod shape;
+mod rewrite;
 mod observe;
 mod socket;
 mod refusal;
@@ -34,6 +36,7 @@ use http_body_util::{Either, Full};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
+pub use self::bind::{Keys as BindKeys, NotKeys, Settings as BindSettings};
 use self::challenge::Challenges;
 pub use self::challenge::{
     Attempt, BaseUrl, NotABaseUrl, NotAWebhookUrl, Notice, Notices, Secret,
@@ -82,6 +85,8 @@ struct Room {
     /// KiB of request bodies that may yet be buffered.
     buffers: Arc<Semaphore>,
     challenges: Arc<Challenges>,
+    /// What binds where the settings hold no keys.
+    keys: Arc<BindKeys>,
     exchanges: AtomicU64,
 }
 
@@ -90,7 +95,9 @@ impl GuardLayer {
         let kib = shared.settings.load().max_buffered >> 10;
         let buffers = Arc::new(Semaphore::new(kib.clamp(1, Semaphore::MAX_PERMITS)));
         let challenges = Arc::new(Challenges::new(&shared.keyring, shared.clock));
-        Self { room: Arc::new(Room { shared, buffers, challenges, exchanges: AtomicU64::new(0) }) }
+        let keys = Arc::new(BindKeys::own(&shared.keyring));
+        let exchanges = AtomicU64::new(0);
+        Self { room: Arc::new(Room { shared, buffers, challenges, keys, exchanges }) }
     }
 
     /// What is to be told to the operator's own verification, for whoever delivers it. Once; where
@@ -206,8 +213,8 @@ where
     let mut identity = room.identify(&head)?;
 
     // inspect
-    let Inspected { prompt, body, end_user, model, took, waited } =
-        inspect::inspect(room, (&mut head, body), desk.reader, &identity.caller.tenant).await?;
+    let Inspected { prompt, body, end_user, model, unwrapped, took, waited } =
+        inspect::inspect(room, (&mut head, body), desk.reader, &identity.caller).await?;
     identity.caller.end_user = identity.caller.end_user.or(end_user);
 
     // assess
@@ -218,6 +225,7 @@ where
     let mut watch = Watch::new(Arc::clone(shared), ask);
     let pass = enforce::enforce(room, watch.ask(), &verdict, &head);
     let pass = pass.map_err(|refusal| watch.refused(refusal))?;
+    let body = bind::settle(&mut watch, (room, &verdict), unwrapped, (&mut head, body)).await?;
     let body = shape::request(&mut watch, (room, desk, &verdict), (&mut head, body)).await?;
     watch.hold(pass);
 

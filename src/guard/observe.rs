@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 
@@ -16,9 +17,13 @@ pub use self::body::Observed;
 use self::reading::Reading;
 use self::slow::Slow;
 use super::Shared;
+use super::bind::{self, Wrapping};
 use super::limit::Pass;
 use super::refusal::Refusal;
-use super::shape::{Plan, Shaper};
+use super::rewrite::{self, Rewriter, Work};
+use super::settings::Settings;
+use super::shape::{self, Plan};
+use crate::dialect::shape::{Deed, Deeds};
 use crate::dialect::{Api, Dialect, Framing, Reason};
 use crate::signal::{Answer, Ask, Completion, Ending, Exchange};
 use crate::telemetry::{FailOpen, Stage};
@@ -45,6 +50,11 @@ pub(super) struct Watch {
     expected: Option<u64>,
     pass: Option<Pass>,
     plan: Option<Box<Plan>>,
+    wrapping: Option<Wrapping>,
+    rewriter: Option<Box<Rewriter>>,
+    /// What binding has done to the request, and what it would have.
+    done: Deeds,
+    would_do: Deeds,
 }
 
 impl Watch {
@@ -67,6 +77,10 @@ impl Watch {
             expected: None,
             pass: None,
             plan: None,
+            wrapping: None,
+            rewriter: None,
+            done: Deeds::default(),
+            would_do: Deeds::default(),
         }
     }
 
@@ -84,14 +98,30 @@ impl Watch {
         self.plan = Some(Box::new(plan));
     }
 
-    /// Whether the answer's bytes are others than the endpoint's, and its end therefore later.
-    fn is_shaped(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.is_shaping())
+    /// Has what the answer issues wrapped.
+    pub(super) fn wrap(&mut self, wrapping: Wrapping) {
+        self.wrapping = Some(wrapping);
     }
 
-    /// What the answer passes through, where it is shaped.
-    fn shaper(&mut self) -> Option<&mut Shaper> {
-        self.plan.as_mut()?.shaper()
+    /// Notes what was done to the request; or, where it is not carried out, would have been.
+    pub(super) fn note(&mut self, deed: Deed, carried_out: bool) {
+        if carried_out { self.done.add(deed) } else { self.would_do.add(deed) }
+    }
+
+    /// Whether the answer's bytes are others than the endpoint's, and its end therefore later.
+    fn is_changed(&self) -> bool {
+        let goes_on = |it: &Rewriter| it.changes() && (!it.ended || it.after.is_some());
+        self.rewriter.as_deref().is_some_and(goes_on)
+    }
+
+    /// What the answer passes through, where it is changed.
+    fn rewriter(&mut self) -> Option<&mut Rewriter> {
+        self.rewriter.as_deref_mut().filter(|rewriter| rewriter.changes())
+    }
+
+    /// What looks on, where the answer stays the same.
+    fn looker(&mut self) -> Option<&mut Rewriter> {
+        self.rewriter.as_deref_mut().filter(|rewriter| !rewriter.changes())
     }
 
     /// Tells the caller of its limits, beside what the endpoint says of its own.
@@ -128,14 +158,14 @@ impl Watch {
         self.expected = answer.body().size_hint().exact();
         let settings = self.shared.settings.load_full();
         let (mut head, body) = answer.into_parts();
-        if let Some(plan) = &mut self.plan {
-            plan.meet(&mut head, reader, &settings);
-        }
-        if self.shaper().is_some() {
-            self.expected = None;
-        }
+        let wraps = self.wrapping.is_some();
+        self.meet(&mut head, reader.map(|(_, framing)| framing), &settings);
         self.guarded(|watch| {
-            watch.reading = Reading::start(reader, &head, &settings, || watch.answer())?;
+            let answer = || {
+                let answer = watch.answer();
+                if wraps { answer.with_own_ids(bind::inside) } else { answer }
+            };
+            watch.reading = Reading::start(reader, &head, &settings, answer)?;
             Ok(())
         });
         if body.is_end_stream() {
@@ -144,6 +174,34 @@ impl Watch {
         let rate = self.pass.as_ref().and_then(Pass::stream_rate);
         let slow = rate.filter(|_| self.reading.streamed().is_some()).map(Slow::new);
         Response::from_parts(head, Observed::new(body, self, slow))
+    }
+
+    /// Gets ready to change the answer, and corrects its head where the body will be another.
+    fn meet(&mut self, head: &mut Parts, framing: Option<Framing>, settings: &Settings) {
+        let shapes = self.plan.as_ref().and_then(|plan| plan.of_answer());
+        let work = Work { shapes, wrapping: self.wrapping.take() };
+        let wraps = work.wrapping.as_ref().is_some_and(|it| it.shapes().shape_answers());
+        let start = |framing| Rewriter::start(work, framing, head, settings).map(Box::new);
+        self.rewriter = framing.and_then(start);
+        if wraps && self.rewriter.is_none() && head.status.is_success() {
+            self.shared.telemetry.metrics.unwrapped(self.exchange.ask.prompt.api);
+        }
+        if self.rewriter().is_some() {
+            rewrite::loosen(&mut head.headers);
+            self.expected = None;
+        }
+        let shaped = self.rewriter.as_deref().is_some_and(Rewriter::shapes);
+        let mut told = self.plan.as_ref().map(|it| it.announced(shaped)).unwrap_or_default();
+        if !self.done.is_empty() && self.announces() {
+            told.join(self.done);
+        }
+        shape::announce(told, &mut head.headers);
+    }
+
+    /// Whether the tenant wants its callers told of what is changed.
+    fn announces(&self) -> bool {
+        let policies = self.shared.engine.policies();
+        policies.of(&self.exchange.ask.caller.tenant).shape.announce
     }
 
     /// The answer is a switch of protocols: it has only begun.
@@ -202,7 +260,7 @@ impl Watch {
         let mut last = None;
         self.guarded(|watch| {
             watch.withhold();
-            if let Some(looker) = watch.plan.as_mut().and_then(|plan| plan.looker()) {
+            if let Some(looker) = watch.looker() {
                 // What it gives is nobody's.
                 let _ = looker.take(chunk);
             }
@@ -220,7 +278,7 @@ impl Watch {
 
     /// Counts what does not pass, and looks at what would not.
     fn withhold(&mut self) {
-        let texts = self.shaper().map(Shaper::take_withheld).unwrap_or_default();
+        let texts = self.rewriter().map(Rewriter::take_withheld).unwrap_or_default();
         texts.iter().for_each(|text| self.reading.withhold(text));
     }
 
@@ -282,9 +340,7 @@ impl Watch {
         if std::mem::replace(&mut self.reported, true) {
             return;
         }
-        if let Some(looker) = self.plan.as_mut().and_then(|plan| plan.looker())
-            && ending == Ending::Complete
-        {
+        if let Some(looker) = self.looker().filter(|_| ending == Ending::Complete) {
             looker.finish();
         }
         self.guarded(|watch| {
@@ -295,10 +351,7 @@ impl Watch {
         });
         self.exchange.completion.bytes = self.passed;
         self.exchange.completion.received = self.received;
-        if let Some(plan) = self.plan.take() {
-            let Completion { shaped, would_shape, .. } = &mut self.exchange.completion;
-            *(if plan.carried_out { shaped } else { would_shape }) = plan.deeds();
-        }
+        self.tell_changes();
         self.exchange.ending = ending;
         self.exchange.ended = self.shared.clock.now();
         if let Some(pass) = self.pass.take() {
@@ -310,6 +363,25 @@ impl Watch {
             watch.shared.engine.learn(&watch.exchange);
             Ok(())
         });
+    }
+}
+
+impl Watch {
+    /// Writes down what was changed, and what would have been.
+    fn tell_changes(&mut self) {
+        let Completion { shaped, would_shape, wrapped, .. } = &mut self.exchange.completion;
+        (*shaped, *would_shape) = (self.done, self.would_do);
+        let rewriter = self.rewriter.take();
+        if let Some(plan) = self.plan.take() {
+            let deeds = if plan.carried_out { shaped } else { would_shape };
+            deeds.join(plan.deeds);
+            deeds.join(rewriter.as_ref().map(|rewriter| rewriter.deeds()).unwrap_or_default());
+        }
+        let (count, missed) = rewriter.map_or((0, false), |rewriter| rewriter.wrapped());
+        *wrapped = count;
+        if missed {
+            self.shared.telemetry.metrics.unwrapped(self.exchange.ask.prompt.api);
+        }
     }
 }
 

@@ -78,6 +78,15 @@ impl Refusal {
         Self { detail, ..Self::from(Reason::Sweep) }
     }
 
+    /// Something comes back that was not issued to its caller; or, where it is `retired`, under a key
+    /// that no longer holds, so that nobody can tell.
+    pub(super) fn unbound(retired: bool) -> Self {
+        let detail = "Invalid signature: it was issued too long ago to be checked. Send the \
+            conversation without its thinking blocks or reasoning items, or begin a new one.";
+        let detail = retired.then(|| detail.to_owned());
+        Self { detail, ..Self::from(Reason::Unbound) }
+    }
+
     pub(super) fn throttled(wait: Wait, scarce: Scarce) -> Self {
         let action = Some(Action::Throttle);
         Self { wait: Some(wait), scarce, action, ..Self::from(Reason::Throttled) }
@@ -237,6 +246,7 @@ fn status(reason: Reason) -> StatusCode {
         Reason::Challenged | Reason::Dropped => StatusCode::FORBIDDEN,
         Reason::Malformed
         | Reason::Sweep
+        | Reason::Unbound
         | Reason::Ambiguous
         | Reason::BadRequest
         | Reason::TwoCredentials => StatusCode::BAD_REQUEST,
@@ -262,6 +272,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Dropped => "This account can't be served. Its provider can tell more.",
         Reason::Malformed => "The request body can't be read.",
         Reason::Sweep => "Too many answers to one prompt are asked for.",
+        Reason::Unbound => UNBOUND,
         Reason::Ambiguous => "The request body can be read in more than one way.",
         Reason::BadRequest => "The request is not valid HTTP or its body broke off.",
         Reason::MissingCredential => "No API key was sent.",
@@ -279,6 +290,9 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::UpstreamTimeout => "The model endpoint did not answer in time.",
     }
 }
+
+const UNBOUND: &str = "Invalid signature: thinking blocks, reasoning items and the ids of tool calls \
+    must come back as they were issued to this account.";
 
 const TOO_MANY_TOKENS: &str = "Too many tokens for now. Please retry later.";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bind;
 use super::challenge;
 use super::coding::Coding;
 use crate::engine::Verdict;
@@ -35,6 +36,7 @@ pub struct Settings {
     /// that costs time and a window of up to 16 MiB each, and no event can be added to them.
     pub narrow_accept_encoding: bool,
     pub challenge: challenge::Settings,
+    pub bind: bind::Settings,
     /// Goes wrong on purpose. Only code can set it.
     #[doc(hidden)]
     #[serde(skip)]
@@ -55,6 +57,7 @@ impl Default for Settings {
             max_answer: 4 << 20,
             narrow_accept_encoding: true,
             challenge: challenge::Settings::default(),
+            bind: bind::Settings::default(),
             fault: None,
         }
     }

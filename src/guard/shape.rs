@@ -2,35 +2,29 @@
 //!
 //! Rungs include those below them: what a throttled account is let through with is shaped, too.
 
-mod answer;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, response};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Either, Full};
 
-pub(super) use self::answer::Shaper;
 use super::coding::Coding;
 use super::inspect::{LONG, body};
 use super::observe::Watch;
 use super::refusal::Refusal;
-use super::settings::Settings;
+use super::rewrite::{self, is_signed};
 use super::{Desk, Outbound, Room};
+use crate::dialect::Api;
 use crate::dialect::shape::{Deed, Deeds, Shaped, Shapes, Shaping};
-use crate::dialect::{Api, Dialect, Framing};
 use crate::engine::Verdict;
 use crate::policy::{Action, Policy};
 use crate::telemetry::FailOpen;
 
 /// Names what is shaped of an answer, or of the request for it.
 const SHAPED: HeaderName = HeaderName::from_static("stillguard-shaped");
-
-/// Fields that speak of a body's bytes, and no longer hold once they are other ones.
-const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
 /// How one exchange is shaped.
 #[derive(Debug)]
@@ -42,8 +36,7 @@ pub(super) struct Plan {
     /// If not, nothing changes, and what would have is written down.
     pub(super) carried_out: bool,
     /// What was done, or would have been.
-    deeds: Deeds,
-    answer: Option<Shaper>,
+    pub(super) deeds: Deeds,
 }
 
 impl Plan {
@@ -65,63 +58,36 @@ impl Plan {
             // An operator's word needs no policy's.
             carried_out: verdict.enforced && (verdict.ruled || policy.enforces(Action::Shape)),
             deeds: Deeds::default(),
-            answer: None,
         })
     }
 
-    /// Gets ready for an answer, and corrects its head where the body will be another.
-    pub(super) fn meet(
-        &mut self,
-        head: &mut response::Parts,
-        reader: Option<(&'static dyn Dialect, Framing)>,
-        settings: &Settings,
-    ) {
+    /// What is to be done to the answer.
+    pub(super) fn of_answer(&self) -> Option<rewrite::Shapes> {
+        rewrite::Shapes::new(self.shapes, self.shaping, self.carried_out)
+    }
+
+    /// What the caller is told of: what was done to the request, and what is to the answer if that is
+    /// shaped.
+    pub(super) fn announced(&self, shaped: bool) -> Deeds {
         let mut announced = self.deeds;
-        let rules = (self.shapes, &self.shaping);
-        let shaper = reader.and_then(|(_, framing)| Shaper::start(rules, framing, head, settings));
-        if self.carried_out && shaper.is_some() {
-            if self.shaping.reasoning {
-                announced.add(Deed::Reasoning);
-            }
-            if self.shaping.logprobs {
-                announced.add(Deed::Logprobs);
-            }
-            head.headers.remove(CONTENT_LENGTH);
-            head.headers.remove(CONTENT_ENCODING);
-            forget_digests(&mut head.headers);
+        if shaped && self.shaping.reasoning {
+            announced.add(Deed::Reasoning);
         }
-        self.answer = shaper;
-        if self.carried_out && self.announce && !announced.is_empty() {
-            let names: Vec<_> = announced.iter().map(Deed::name).collect();
-            if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
-                head.headers.insert(SHAPED, names);
-            }
+        if shaped && self.shaping.logprobs {
+            announced.add(Deed::Logprobs);
         }
+        if self.carried_out && self.announce { announced } else { Deeds::default() }
     }
+}
 
-    /// Whether the answer is another, and its end still to come.
-    pub(super) fn is_shaping(&self) -> bool {
-        let goes_on = |answer: &Shaper| !answer.ended || answer.after.is_some();
-        self.carried_out && self.answer.as_ref().is_some_and(goes_on)
+/// Names what was done in an answer's head.
+pub(super) fn announce(deeds: Deeds, headers: &mut HeaderMap) {
+    if deeds.is_empty() {
+        return;
     }
-
-    /// What shapes the answer, where it is another.
-    pub(super) fn shaper(&mut self) -> Option<&mut Shaper> {
-        self.answer.as_mut().filter(|_| self.carried_out)
-    }
-
-    /// What looks on, where the answer stays the same.
-    pub(super) fn looker(&mut self) -> Option<&mut Shaper> {
-        self.answer.as_mut().filter(|_| !self.carried_out)
-    }
-
-    /// What was done, or would have been, in all.
-    pub(super) fn deeds(&self) -> Deeds {
-        let mut deeds = self.deeds;
-        if let Some(answer) = &self.answer {
-            deeds.join(answer.deeds());
-        }
-        deeds
+    let names: Vec<_> = deeds.iter().map(Deed::name).collect();
+    if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+        headers.insert(SHAPED, names);
     }
 }
 
@@ -177,12 +143,7 @@ impl Plan {
         }
         head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let Some(now) = shaped.body else { return Ok(sent.clone()) };
-        if head.headers.contains_key(CONTENT_LENGTH) {
-            head.headers.insert(CONTENT_LENGTH, now.len().into());
-        }
-        head.headers.remove(CONTENT_ENCODING);
-        forget_digests(&mut head.headers);
-        body::held(&now, &room.buffers)
+        rewrite::replace(head, &now, &room.buffers)
     }
 }
 
@@ -223,19 +184,4 @@ fn look_now(
         }
     };
     shapes.request.apply(&plain, &shaping).ok()
-}
-
-/// Whether the caller has signed the body for the endpoint: then it must stay as it is.
-fn is_signed(api: Api, head: &Parts) -> bool {
-    let bedrock = matches!(api, Api::BedrockConverse | Api::BedrockInvoke);
-    let signed = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    bedrock
-        && (signed.is_some_and(|value| value.starts_with(b"AWS4-"))
-            || head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature=")))
-}
-
-fn forget_digests(headers: &mut HeaderMap) {
-    for name in DIGESTS {
-        headers.remove(name);
-    }
 }

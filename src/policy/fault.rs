@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::{Action, Every, Group, Ladder, Limits, Measure, Period, Rate};
+use super::{Action, Bind, Every, Group, Ladder, Limits, Measure, Period, Rate};
 use super::{Settings, TenantSettings};
 use crate::identity::AccountId;
 use crate::time::Timestamp;
@@ -85,6 +85,7 @@ impl Faults<'_> {
             );
             self.mistake(&["shape", "most_choices"], message);
         }
+        self.check_bind(settings);
         self.check_rung_modes(settings, base);
         for (name, weight) in &settings.weights {
             if !self.signals.contains(&name.as_str()) {
@@ -104,6 +105,16 @@ impl Faults<'_> {
         }
         self.check_groups(&settings.groups, &base.groups);
         self.check_allowances(settings);
+    }
+
+    /// What is said of bound things matters only where there are any.
+    fn check_bind(&mut self, settings: &TenantSettings) {
+        let Some(bind) = &settings.bind else { return };
+        let said = Bind { bare_until: None, ..*bind };
+        if !bind.is_on() && said != Bind::default() {
+            let message = "nothing is bound: `signatures` and `tool_ids` are off";
+            self.warning(&["bind"], message.into());
+        }
     }
 
     fn check_ladder(&mut self, ladder: &Ladder) {

@@ -1,5 +1,6 @@
 //! What to do about it, per tenant.
 
+mod bind;
 mod campaign;
 mod fault;
 mod ladder;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::bind::{Bind, Binding, Conversation, Holder, Unbound};
 pub use self::campaign::Containment;
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
@@ -113,6 +115,8 @@ pub struct Policy {
     pub throttle: Throttle,
     /// What an account at the shape rung, or above it, is still given.
     pub shape: Shape,
+    /// What is bound to whom it was issued to.
+    pub bind: Bind,
     /// Of each end user of an account.
     pub end_user_limits: Limits,
     pub campaign: Containment,

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Throttle,
+    Action, Bind, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape,
+    Throttle,
 };
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
@@ -44,6 +45,7 @@ struct Row {
     ladder: Option<Ladder>,
     end_user_limits: Option<Limits>,
     shape: Option<Shape>,
+    bind: Option<Bind>,
     throttle: Option<Throttle>,
     campaign: Option<Containment>,
     limits: Option<Limits>,
@@ -69,6 +71,7 @@ pub struct TenantSettings {
     /// Of each end user that an account names in its requests.
     pub end_user_limits: Option<Limits>,
     pub shape: Option<Shape>,
+    pub bind: Option<Bind>,
     pub throttle: Option<Throttle>,
     pub campaign: Option<Containment>,
     /// Of each account.
@@ -167,6 +170,7 @@ regrouped!(
     throttle,
     end_user_limits,
     shape,
+    bind,
     campaign,
     limits,
     bodies,
@@ -204,6 +208,7 @@ impl Policy {
             ladder: Ladder::default(),
             end_user_limits: Limits::default(),
             shape: Shape::default(),
+            bind: Bind::default(),
             throttle: Throttle::default(),
             campaign: Containment::default(),
             limits: Limits::default(),
@@ -227,7 +232,7 @@ impl Default for Pace {
 
 impl TenantSettings {
     /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`, `shape`,
-    /// `campaign` and those of limits replace; rung modes and weights replace by name; lists come
+    /// `bind`, `campaign` and those of limits replace; rung modes and weights replace by name; lists come
     /// before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
@@ -238,6 +243,7 @@ impl TenantSettings {
             throttle: self.throttle.unwrap_or(base.throttle),
             end_user_limits: self.end_user_limits.unwrap_or(base.end_user_limits),
             shape: self.shape.unwrap_or(base.shape),
+            bind: self.bind.unwrap_or(base.bind),
             campaign: self.campaign.unwrap_or(base.campaign),
             limits: self.limits.unwrap_or(base.limits),
             total_limits: self.total_limits.unwrap_or(base.total_limits),

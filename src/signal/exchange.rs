@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::bonds::Bonds;
 use super::sketch::Sketch;
 use crate::dialect::shape::Deeds;
 use crate::dialect::{Api, Finish, Params, Usage};
@@ -72,6 +73,12 @@ pub struct Prompt {
     /// Provider-issued ids that come back, at most [`Prompt::MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub presented: Vec<Tag>,
+    /// Those of them that show by themselves that they were issued to another, at most
+    /// [`Prompt::MAX_IDS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<Tag>,
+    #[serde(skip_serializing_if = "Bonds::is_empty")]
+    pub bonds: Bonds,
     /// The client says this is its n-th retry of one call.
     pub retry: u8,
     /// What kinds of material the user turns hold.
@@ -219,6 +226,9 @@ pub struct Completion {
     /// Provider-issued ids that left with it, at most [`Prompt::MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub issued: Vec<Tag>,
+    /// Seals and ids that left wrapped, however often.
+    #[serde(skip_serializing_if = "is_none")]
+    pub wrapped: u32,
     /// The prefix that a next turn would continue: all turns and this answer.
     pub continues: Tag,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,6 +251,11 @@ impl Completion {
 
 /// For serde, which passes a reference.
 fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The same.
+fn is_none(count: &u32) -> bool {
     *count == 0
 }
 

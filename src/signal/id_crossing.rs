@@ -60,7 +60,7 @@ impl Signal for IdCrossing {
     type Fleet = Issued;
 
     fn ask(_: &Params, asked: &Asked<'_>, account: &Distinct, fleet: &Issued) -> Option<f32> {
-        if asked.ask.prompt.presented.is_empty() {
+        if asked.ask.prompt.presented.is_empty() && asked.ask.prompt.foreign.is_empty() {
             return None;
         }
         fleet.shown(asked.ask, &mut account.clone())
@@ -89,7 +89,9 @@ impl Issued {
             let known = self.0.get(*id).filter(|entry| !entry.common);
             known.is_some_and(|entry| entry.owner.is_foreign_to(&caller))
         };
-        let crossing = ask.prompt.presented.iter().copied().filter(foreign);
+        let known = ask.prompt.presented.iter().copied().filter(foreign);
+        // What is bound says itself that it is another's, also when that is long forgotten here.
+        let crossing = known.chain(ask.prompt.foreign.iter().copied());
         crossing.filter_map(|id| account.insert(id, ask.at)).last()
     }
 
@@ -188,6 +190,17 @@ mod tests {
         refused.ending = Ending::Refused;
         let fleet = issued(&[refused]);
         assert_eq!(learn(&fleet, &mut Distinct::default(), &presents(3, &[11])), None);
+    }
+
+    #[test]
+    fn what_says_itself_that_it_is_anothers_counts_once_whether_it_is_remembered_or_not() {
+        let fleet = issued(&[issues(1, &[11])]);
+        let mut bound = presents(3, &[11, 12]);
+        bound.ask.prompt.foreign = vec![Tag(11), Tag(12)];
+        let mut account = Distinct::default();
+        assert_eq!(learn(&fleet, &mut account, &bound), Some(2.0));
+        assert_eq!(learn(&fleet, &mut account, &bound), None);
+        assert_eq!(learn(&fleet, &mut Distinct::default(), &presents(1, &[11, 12])), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! row to `signals!` below. The registry yields the config schema, the account memory, the fleet memory,
 //! the catalogue and the metrics.
 
+mod bonds;
 mod exchange;
 mod features;
 mod lexicon;
@@ -37,11 +38,12 @@ mod toolset;
 #[cfg(test)]
 mod samples;
 
+pub use self::bonds::Bonds;
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
     Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, Topics, UsageSource,
 };
-pub use self::features::{Answer, Rates, inspect};
+pub use self::features::{Answer, Rates, foreign, inspect};
 pub use self::habits::Habits;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
 use self::registry::{Signal, signals};

@@ -23,7 +23,7 @@ pub use self::endpoints::{Again, EndpointSeries, GroupSeries, Outcome};
 pub use self::kept::Kept;
 use self::kept::KeptMetrics;
 use self::labels::{
-    ByApi, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
+    ByApi, ByBond, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
     ByState, ByTokens,
 };
 use self::tenants::Tenants;
@@ -43,6 +43,7 @@ pub struct Metrics {
     webhooks: Family<ByOutcome, Counter>,
     ambiguous: Family<ByReason, Counter>,
     shaped: Family<ByDeed, Counter>,
+    bound: Family<ByBond, Counter>,
     fail_open: [Counter; 4],
     overhead: [Histogram; 3],
     exchanges: Family<ByEnding, Counter>,
@@ -127,6 +128,11 @@ impl Metrics {
         self.ambiguous.get_or_create(&ByReason { reason: label }).inc();
     }
 
+    /// An answer left unread, or in part, whose seals were to be wrapped.
+    pub fn unwrapped(&self, api: Api) {
+        self.bound.get_or_create(&ByBond::of(api, "missed")).inc();
+    }
+
     pub fn fail_open(&self, why: FailOpen) {
         let [panic, deadline, unreadable, unvetted] = &self.fail_open;
         let counter = match why {
@@ -162,6 +168,12 @@ impl Metrics {
             for deed in deeds.iter() {
                 self.shaped.get_or_create(&ByDeed::of(deed, enforced)).inc();
             }
+        }
+        let wrapped = ("wrapped", completion.wrapped);
+        let counts = prompt.bonds.counts().map(|(outcome, count)| (outcome, count.into()));
+        for (outcome, count) in counts.into_iter().chain([wrapped]).filter(|(_, count)| *count > 0)
+        {
+            self.bound.get_or_create(&ByBond::of(prompt.api, outcome)).inc_by(count.into());
         }
         if !exchange.served() {
             return;
@@ -280,6 +292,7 @@ impl Default for Metrics {
             ),
             ambiguous: add(into, "ambiguous_body", "Bodies that have two meanings"),
             shaped: add(into, "shaped", "Exchanges shaped, or that would have been"),
+            bound: add(into, "bound", "Seals and ids that left wrapped, and what came back"),
             fail_open: fail_open(into),
             overhead: overhead(into),
             exchanges: add(into, "exchanges", "Exchanges ended"),

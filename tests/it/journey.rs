@@ -4,7 +4,9 @@ mod ends;
 mod scene;
 mod wire;
 
+mod binding;
 mod bodies;
+mod bound;
 mod bytes;
 mod challenges;
 mod cuts;

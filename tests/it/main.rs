@@ -4,6 +4,7 @@
 
 mod abuse;
 mod architecture;
+mod bind;
 mod challenge;
 mod cli;
 mod config;

@@ -222,7 +222,7 @@ fn apply(
     config: &Config,
 ) -> Result<(), String> {
     let identifier = super::identifier(config, &shared.keyring)?;
-    let guard = secret::guard(config)?;
+    let guard = secret::guard(config, &shared.keyring)?;
     let forward = config.forward();
     let keys = forward.keys().map_err(|why| why.to_string())?;
     if let Some((certificates, files)) = certificates.zip(config.net.tls.as_ref()) {

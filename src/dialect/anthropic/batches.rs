@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Body, Messages, limits, refusal, shape};
+use super::{Body, Messages, bind, limits, refusal, shape};
 use crate::dialect::found::{object, required};
 use crate::dialect::given::{Each, Given, Take};
 use crate::dialect::shape::Shapes;
@@ -44,6 +44,10 @@ impl Dialect for Batches {
 
     fn shapes(&self) -> &'static Shapes {
         &shape::BATCHES
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::BATCHES
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use super::{Body, Messages, limits, refusal};
+use super::{Body, Messages, bind, limits, refusal};
 use crate::dialect::found::object;
+use crate::dialect::shape::Shapes;
 use crate::dialect::{Api, Delta, Dialect, Malformed, Request, Usage, Worded, Wording};
 use crate::dialect::{Standings, route, sse};
 use crate::time::Timestamp;
@@ -34,6 +35,10 @@ impl Dialect for CountTokens {
 
     fn read_event<'a>(&self, event: sse::Event<'a>) -> Result<Delta<'a>, Malformed> {
         Messages.read_event(event)
+    }
+
+    fn binds(&self) -> &'static Shapes {
+        &bind::COUNTS
     }
 
     fn refuse(&self, wording: &Wording<'_>) -> Worded {

@@ -55,6 +55,7 @@ const fn names(reason: Reason) -> (&'static str, &'static str) {
         Reason::Challenged => ("permission_error", "verification_required"),
         Reason::Dropped => ("permission_error", "access_denied"),
         Reason::Sweep => ("invalid_request_error", "too_many_choices"),
+        Reason::Unbound => ("invalid_request_error", "invalid_signature"),
         Reason::Malformed => ("invalid_request_error", "malformed_body"),
         Reason::Ambiguous => ("invalid_request_error", "ambiguous_body"),
         Reason::BadRequest => ("invalid_request_error", "bad_request"),

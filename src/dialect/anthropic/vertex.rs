@@ -66,6 +66,10 @@ impl<D: Dialect> Dialect for Vertex<D> {
         self.0.shapes()
     }
 
+    fn binds(&self) -> &'static Shapes {
+        self.0.binds()
+    }
+
     fn refuse(&self, wording: &Wording<'_>) -> Worded {
         self.0.refuse(wording)
     }

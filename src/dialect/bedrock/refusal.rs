@@ -52,6 +52,7 @@ const fn exception(reason: Reason) -> &'static str {
         Reason::MethodNotAllowed => "UnknownOperationException",
         Reason::RequestTimeout => "RequestTimeoutException",
         Reason::Sweep
+        | Reason::Unbound
         | Reason::Malformed
         | Reason::Ambiguous
         | Reason::BadRequest

@@ -102,6 +102,7 @@ const fn names(reason: Reason) -> (&'static str, &'static str) {
         Reason::Challenged => ("PERMISSION_DENIED", "VERIFICATION_REQUIRED"),
         Reason::Dropped => ("PERMISSION_DENIED", "ACCESS_DENIED"),
         Reason::Sweep => ("INVALID_ARGUMENT", "TOO_MANY_CHOICES"),
+        Reason::Unbound => ("INVALID_ARGUMENT", "INVALID_THOUGHT_SIGNATURE"),
         Reason::Malformed => ("INVALID_ARGUMENT", "MALFORMED_BODY"),
         Reason::Ambiguous => ("INVALID_ARGUMENT", "AMBIGUOUS_BODY"),
         Reason::BadRequest => ("INVALID_ARGUMENT", "BAD_REQUEST"),

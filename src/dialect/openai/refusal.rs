@@ -95,6 +95,7 @@ pub(in crate::dialect) const fn names(reason: Reason) -> (&'static str, &'static
         Reason::Challenged => ("permission_error", "verification_required"),
         Reason::Dropped => ("permission_error", "access_denied"),
         Reason::Sweep => ("invalid_request_error", "too_many_choices"),
+        Reason::Unbound => ("invalid_request_error", "invalid_encrypted_content"),
         Reason::Malformed => ("invalid_request_error", "malformed_body"),
         Reason::Ambiguous => ("invalid_request_error", "ambiguous_body"),
         Reason::BadRequest => ("invalid_request_error", "bad_request"),

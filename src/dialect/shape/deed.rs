@@ -16,11 +16,22 @@ pub enum Deed {
     Reasoning,
     /// A request for very many answers to one prompt was refused.
     Sweep,
+    /// Thinking was taken out of a request whose seal was not issued to its caller.
+    Unsealed,
+    /// A request with something that was not issued to its caller was refused.
+    Unbound,
 }
 
 impl Deed {
-    pub const ALL: [Self; 5] =
-        [Self::Logprobs, Self::Choices, Self::OutputTokens, Self::Reasoning, Self::Sweep];
+    pub const ALL: [Self; 7] = [
+        Self::Logprobs,
+        Self::Choices,
+        Self::OutputTokens,
+        Self::Reasoning,
+        Self::Sweep,
+        Self::Unsealed,
+        Self::Unbound,
+    ];
 
     pub const fn index(self) -> usize {
         self as usize
@@ -33,6 +44,8 @@ impl Deed {
             Self::OutputTokens => "output-tokens",
             Self::Reasoning => "reasoning",
             Self::Sweep => "sweep",
+            Self::Unsealed => "unsealed",
+            Self::Unbound => "unbound",
         }
     }
 }

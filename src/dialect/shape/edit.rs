@@ -6,24 +6,33 @@ use std::ops::Range;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Deed, Member, Rule, Shaped, Shaping};
+use super::{Bind, Deed, Member, Placed, Rule, Shaped, Shaping, Spot};
 use crate::dialect::base64;
 use crate::dialect::given::Given;
 
 /// Fewest tokens that a thinking budget may have, in the APIs that have budgets.
 const LEAST_BUDGET: u32 = 1024;
 
-pub(super) struct Editor<'a> {
+pub(super) struct Editor<'a, 'b> {
     body: &'a [u8],
     shaping: Shaping,
+    binder: Option<&'b mut dyn Bind>,
+    /// The list's element that is visited goes.
+    gone: bool,
     /// Never overlapping.
     edits: Vec<(Range<usize>, Cow<'static, str>)>,
     shaped: Shaped,
 }
 
-impl<'a> Editor<'a> {
+impl<'a, 'b> Editor<'a, 'b> {
     pub(super) fn new(body: &'a [u8], shaping: Shaping) -> Self {
-        Self { body, shaping, edits: Vec::new(), shaped: Shaped::default() }
+        let (edits, shaped) = (Vec::new(), Shaped::default());
+        Self { body, shaping, binder: None, gone: false, edits, shaped }
+    }
+
+    /// Changes nothing but what `binder` says.
+    pub(super) fn binding(body: &'a [u8], binder: &'b mut dyn Bind) -> Self {
+        Self { binder: Some(binder), ..Self::new(body, Shaping::default()) }
     }
 
     /// Recursion ends where the rule does: rules are constants a few levels deep.
@@ -34,9 +43,7 @@ impl<'a> Editor<'a> {
             Rule::Limited { members, names, before, after } => {
                 self.object(members, Some((names, before, after)), value);
             }
-            Rule::Each(rule) if first(value) == b'[' => {
-                each_element(value, |element| self.visit(rule, element));
-            }
+            Rule::Each(rule) if first(value) == b'[' => self.elements(rule, value),
             Rule::Each(rule) => self.visit(rule, value),
             Rule::Off(deed) => self.off(*deed, value),
             Rule::Without(text) => self.without(text, value),
@@ -54,6 +61,7 @@ impl<'a> Editor<'a> {
             }
             Rule::Budget => self.budget(value),
             Rule::Coded(rule) => self.coded(rule, value),
+            Rule::Issued(spot) => self.issued(*spot, value),
         }
     }
 
@@ -72,6 +80,49 @@ impl<'a> Editor<'a> {
             self.shaped.body = Some(body);
         }
         self.shaped
+    }
+
+    fn elements(&mut self, rule: &Rule, list: &'a RawValue) {
+        // Where what goes before the first that stays begins, and where the last element ends.
+        let (mut leading, mut end) = (None, None);
+        let mut kept = false;
+        each_element(list, |element| {
+            let place = self.range(element);
+            if let Some(from) = leading.take() {
+                self.edits.push((from..place.start, "".into()));
+            }
+            let before = self.edits.len();
+            self.visit(rule, element);
+            if std::mem::take(&mut self.gone) {
+                self.edits.truncate(before);
+                match end.filter(|_| kept) {
+                    Some(comma) => self.edits.push((comma..place.end, "".into())),
+                    None => leading = Some(place.start),
+                }
+            } else {
+                kept = true;
+            }
+            end = Some(place.end);
+        });
+        if let (Some(from), Some(end)) = (leading, end) {
+            self.edits.push((from..end, "".into()));
+        }
+    }
+
+    fn issued(&mut self, spot: Spot, value: &RawValue) {
+        let Some(binder) = self.binder.as_deref_mut().filter(|_| first(value) == b'"') else {
+            return;
+        };
+        let text = spelled(value);
+        match (binder.place(spot, &text), spot) {
+            (Placed::Same, _) | (Placed::Gone, Spot::Call) => {}
+            (Placed::Other(text), _) => {
+                let quoted = serde_json::Value::String(text).to_string();
+                self.edits.push((self.range(value), quoted.into()));
+            }
+            (Placed::Gone, Spot::Signature(_)) => self.gone = true,
+            (Placed::Gone, Spot::Loose(_)) => self.edits.push((self.range(value), "null".into())),
+        }
     }
 
     fn object(
@@ -201,7 +252,11 @@ impl<'a> Editor<'a> {
 
     fn coded(&mut self, rule: &Rule, value: &RawValue) {
         let Some(plain) = base64::decoded(&spelled(value)) else { return };
-        let Ok(shaped) = rule.apply(&plain, &self.shaping) else { return };
+        let mut inner = Editor::new(&plain, self.shaping);
+        if let Some(binder) = &mut self.binder {
+            inner.binder = Some(&mut **binder);
+        }
+        let Ok(shaped) = rule.edit(&plain, inner) else { return };
         self.shaped.deeds.join(shaped.deeds);
         self.shaped.withheld.push_str(&shaped.withheld);
         if let Some(body) = shaped.body {
@@ -216,6 +271,8 @@ impl<'a> Editor<'a> {
             Deed::Logprobs => self.shaping.logprobs,
             Deed::Reasoning => self.shaping.reasoning,
             Deed::Choices | Deed::OutputTokens | Deed::Sweep => true,
+            // Not of shaping.
+            Deed::Unsealed | Deed::Unbound => false,
         }
     }
 

@@ -1,74 +1,53 @@
-//! A streamed answer, shaped event by event: the same bytes come out however it is cut.
+//! A streamed answer, changed event by event: the same bytes come out however it is cut.
 
-use super::{Deeds, Rule, Shaped, Shaping};
 use crate::dialect::eventstream;
 use crate::dialect::frames::{Frames, Framing, Piece};
 
-/// Shapes the events of one stream. Holds no more than one unfinished event, at most 1 MiB of it;
-/// longer ones pass as they are.
+/// Changes the data of the events of one stream. Holds no more than one unfinished event, at most 1 MiB
+/// of it; longer ones pass as they are.
 #[derive(Debug)]
 pub struct Stream {
     frames: Frames,
-    rule: &'static Rule,
-    shaping: Shaping,
-    deeds: Deeds,
-    withheld: Vec<String>,
 }
 
 impl Stream {
-    pub fn new(frames: Frames, rule: &'static Rule, shaping: Shaping) -> Self {
-        Self { frames, rule, shaping, deeds: Deeds::default(), withheld: Vec::new() }
+    pub fn new(frames: Frames) -> Self {
+        Self { frames }
     }
 
-    /// Takes the next chunk and appends to `out` what can go on.
-    pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        let Self { frames, rule, shaping, deeds, withheld } = self;
-        let framing = frames.framing();
-        frames.pieces(chunk, |piece| {
-            let Some(shaped) = append(piece, (framing, rule, shaping), out) else { return };
-            deeds.join(shaped.deeds);
-            withheld.extend(Some(shaped.withheld).filter(|text| !text.is_empty()));
-        });
+    /// Takes the next chunk and appends to `out` what can go on. `change` gives an event's other data,
+    /// or none if it stays.
+    pub fn push(
+        &mut self,
+        chunk: &[u8],
+        out: &mut Vec<u8>,
+        mut change: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) {
+        let framing = self.frames.framing();
+        self.frames.pieces(chunk, |piece| append(piece, framing, out, &mut change));
     }
 
     /// Appends what the end of the stream leaves open.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let Self { frames, rule, shaping, deeds, withheld } = self;
-        let framing = frames.framing();
-        frames.last_piece(|piece| {
-            let Some(shaped) = append(piece, (framing, rule, shaping), out) else { return };
-            deeds.join(shaped.deeds);
-            withheld.extend(Some(shaped.withheld).filter(|text| !text.is_empty()));
-        });
+    pub fn finish(&mut self, out: &mut Vec<u8>, mut change: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
+        let framing = self.frames.framing();
+        self.frames.last_piece(|piece| append(piece, framing, out, &mut change));
     }
 
-    /// What was done so far.
-    pub fn deeds(&self) -> Deeds {
-        self.deeds
-    }
-
-    /// Texts of events that were withheld since this was last asked.
-    pub fn take_withheld(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.withheld)
+    /// Whether something passed unseen: too long to be held, or damaged.
+    pub fn overflowed(&self) -> bool {
+        self.frames.overflowed()
     }
 }
 
 fn append(
     piece: Piece<'_>,
-    (framing, rule, shaping): (Framing, &Rule, &Shaping),
+    framing: Framing,
     out: &mut Vec<u8>,
-) -> Option<Shaped> {
+    mut change: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) {
     let event = match piece {
-        Piece::Between(bytes) => {
-            out.extend_from_slice(bytes);
-            return None;
-        }
+        Piece::Between(bytes) => return out.extend_from_slice(bytes),
         Piece::Event(event) => event,
-    };
-    let mut done = None;
-    let mut change = |data: &[u8]| {
-        let shaped = rule.apply(data, shaping).ok()?;
-        done.insert(shaped).body.take()
     };
     let changed = match framing {
         Framing::Sse => with_data(event, change),
@@ -76,7 +55,6 @@ fn append(
         Framing::JsonArray => change(event),
     };
     out.extend_from_slice(changed.as_deref().unwrap_or(event));
-    done
 }
 
 /// A server-sent event with other data in place of its own; none if `change` has no other. Data in
@@ -127,10 +105,54 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dialect::shape::{Alphabet, Bind, Deeds, Placed, Rule, Shaping, Spot};
     use crate::dialect::{self, base64};
 
     const ALL: Shaping =
         Shaping { logprobs: true, reasoning: true, most_choices: None, most_tokens: None };
+
+    /// Makes a seal of text between brackets longer than it was.
+    struct Longer;
+
+    impl Bind for Longer {
+        fn place(&mut self, spot: Spot, text: &str) -> Placed {
+            let alphabet = if spot == Spot::Signature(Alphabet::Url) { "url" } else { "" };
+            Placed::Other(format!("AAAA{alphabet}{text}BBBB"))
+        }
+    }
+
+    /// A stream, what is done to it, and what was.
+    struct Done {
+        stream: Stream,
+        rule: &'static Rule,
+        bound: &'static Rule,
+        deeds: Deeds,
+        withheld: Vec<String>,
+    }
+
+    impl Done {
+        fn change(
+            rules: (&Rule, &Rule),
+            data: &[u8],
+            done: (&mut Deeds, &mut Vec<String>),
+        ) -> Option<Vec<u8>> {
+            let shaped = rules.0.apply(data, &ALL).ok()?;
+            done.0.join(shaped.deeds);
+            done.1.extend(Some(shaped.withheld).filter(|text| !text.is_empty()));
+            let bound = rules.1.bind(shaped.body.as_deref().unwrap_or(data), &mut Longer).ok()?;
+            bound.or(shaped.body)
+        }
+
+        fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+            let Self { stream, rule, bound, deeds, withheld } = self;
+            stream.push(chunk, out, |data| Self::change((rule, bound), data, (deeds, withheld)));
+        }
+
+        fn finish(&mut self, out: &mut Vec<u8>) {
+            let Self { stream, rule, bound, deeds, withheld } = self;
+            stream.finish(out, |data| Self::change((rule, bound), data, (deeds, withheld)));
+        }
+    }
 
     const CHAT: &str = "/v1/chat/completions";
     const MESSAGES: &str = "/v1/messages";
@@ -138,16 +160,17 @@ mod tests {
     const CONVERSE: &str = "/model/m/converse-stream";
     const INVOKE: &str = "/model/m/invoke-with-response-stream";
 
-    fn stream(path: &str, kind: &str) -> Stream {
+    fn stream(path: &str, kind: &str) -> Done {
         let dialect = dialect::of(&http::Method::POST, path, &http::HeaderMap::new()).unwrap();
-        let frames = Frames::of(dialect.framing(path), kind).unwrap();
-        Stream::new(frames, &dialect.shapes().event, ALL)
+        let stream = Stream::new(Frames::of(dialect.framing(path), kind).unwrap());
+        let (rule, bound) = (&dialect.shapes().event, &dialect.binds().event);
+        Done { stream, rule, bound, deeds: Deeds::default(), withheld: Vec::new() }
     }
 
     fn shaped<'a>(
         (path, kind): (&str, &str),
         chunks: impl IntoIterator<Item = &'a [u8]>,
-    ) -> (Vec<u8>, Stream) {
+    ) -> (Vec<u8>, Done) {
         let (mut stream, mut out) = (stream(path, kind), Vec::new());
         chunks.into_iter().for_each(|chunk| stream.push(chunk, &mut out));
         stream.finish(&mut out);
@@ -196,7 +219,7 @@ mod tests {
     fn frames_are_sealed_anew() {
         let (out, stream) = shaped((CONVERSE, BINARY), [&frame(&thought("hm"))[..]]);
         assert_eq!(out, frame(&thought("")));
-        assert_eq!(stream.deeds().iter().count(), 1);
+        assert_eq!(stream.deeds.iter().count(), 1);
         let mut broken = frame(&thought("hm"));
         *broken.last_mut().unwrap() ^= 1;
         assert_eq!(shaped((CONVERSE, BINARY), [&broken[..]]).0, broken);
@@ -250,19 +273,29 @@ mod tests {
             frame("{}"),
             damaged,
             b"data: [DONE]\n\n".to_vec(),
+            frame(r#"{"delta":{"reasoningContent":{"signature":"QSBz/ZWFsLg=="}}}"#),
+            event(
+                r#"{"type":"content_block_delta","delta":{"signature":"QSBz\/ZWFs+Lg=="}}"#,
+                "\n",
+            ),
+            event(
+                r#"{"candidates":[{"content":{"parts":[{"thoughtSignature":"QSBz"}]}}]}"#,
+                "\r\n",
+            ),
+            b"{\"candidates\":{\"content\":{\"parts\":{\"thoughtSignature\":\"QSBz\"}}}},".to_vec(),
         ]
     }
 
     proptest! {
         #[test]
         fn any_chunking_comes_to_the_same(
-            picks in prop::collection::vec(0..14_usize, 0..12),
+            picks in prop::collection::vec(0..18_usize, 0..12),
             cuts in prop::collection::vec(0..40_usize, 1..30),
         ) {
             let all = pieces();
             let whole: Vec<u8> = picks.iter().flat_map(|pick| all[*pick].clone()).collect();
             for (path, kind) in
-                [(CHAT, SSE), (CONVERSE, BINARY), (GEMINI, "application/json"), (GEMINI, SSE)]
+                [(CHAT, SSE), (MESSAGES, SSE), (CONVERSE, BINARY), (GEMINI, "application/json"), (GEMINI, SSE)]
             {
                 let mut rest = &whole[..];
                 let mut chunks = Vec::new();
@@ -275,7 +308,7 @@ mod tests {
                 let expected = shaped((path, kind), [&whole[..]]);
                 for (out, stream) in [shaped((path, kind), chunks), shaped((path, kind), whole.chunks(1))] {
                     prop_assert_eq!(&out, &expected.0);
-                    prop_assert_eq!(stream.deeds(), expected.1.deeds());
+                    prop_assert_eq!(stream.deeds, expected.1.deeds);
                     prop_assert_eq!(&stream.withheld, &expected.1.withheld);
                 }
             }
@@ -283,17 +316,16 @@ mod tests {
 
         #[test]
         fn without_rules_every_byte_passes(
-            picks in prop::collection::vec(0..12_usize, 0..12),
+            picks in prop::collection::vec(0..18_usize, 0..12),
             size in 1..64_usize,
         ) {
             let all = pieces();
             let whole: Vec<u8> = picks.iter().flat_map(|pick| all[*pick].clone()).collect();
             for kind in [SSE, BINARY, "application/json"] {
-                let frames = Frames::of(Framing::JsonArray, kind).unwrap();
-                let mut stream = Stream::new(frames, &Rule::Nothing, ALL);
+                let mut stream = Stream::new(Frames::of(Framing::JsonArray, kind).unwrap());
                 let mut out = Vec::new();
-                whole.chunks(size).for_each(|chunk| stream.push(chunk, &mut out));
-                stream.finish(&mut out);
+                whole.chunks(size).for_each(|chunk| stream.push(chunk, &mut out, |_| None));
+                stream.finish(&mut out, |_| None);
                 prop_assert_eq!(&out, &whole);
             }
         }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::Uri;
 
 use super::super::Room;
+use super::super::bind::{Bond, Unwrapped};
 use super::super::coding::Coding;
 use super::super::refusal::Refusal;
 use super::super::settings::Fault;
 use super::body;
-use crate::dialect::{Api, Dialect, Reason, Request, json};
+use crate::dialect::{Api, Dialect, Reason, json};
 use crate::identity::Tag;
 use crate::policy::Bodies;
 use crate::signal::{self, Model, Prompt};
@@ -25,6 +26,8 @@ pub(super) struct Task {
     /// How the body is coded, or why its head alone makes it unreadable.
     pub form: Result<Option<Coding>, Refusal>,
     pub bodies: Bodies,
+    /// Where something is bound.
+    pub bond: Option<Bond>,
 }
 
 pub(super) struct Described {
@@ -32,6 +35,7 @@ pub(super) struct Described {
     pub end_user: Option<Tag>,
     /// The model by its whole name, where the endpoint can read no other one.
     pub model: Option<Model>,
+    pub unwrapped: Option<Unwrapped>,
     /// Nanoseconds that taking features needed; none when it panicked.
     pub took: Option<u64>,
 }
@@ -53,8 +57,9 @@ pub(super) async fn describe(room: &Arc<Room>, task: Task) -> Result<Described, 
 /// Features of a body. One that can't be read in one way alone is refused, unless its tenant is
 /// lenient: then it passes, read as far as it goes, and is counted.
 fn describe_now(room: &Room, task: Task) -> Result<Described, Refusal> {
-    let Task { dialect, target, body, form, bodies } = task;
-    let mut reading = Reading { room, dialect, lenient: bodies == Bodies::Lenient, vetted: true };
+    let Task { dialect, target, body, form, bodies, bond } = task;
+    let lenient = bodies == Bodies::Lenient;
+    let mut reading = Reading { room, dialect, bond, unwrapped: None, lenient, vetted: true };
     let length = body.len();
     let described = reading.decoded(body, form).and_then(|body| reading.describe(&target, &body));
     let described = described.or_else(|refusal| {
@@ -64,19 +69,23 @@ fn describe_now(room: &Room, task: Task) -> Result<Described, Refusal> {
             return Err(refusal);
         }
         reading.vetted = false;
-        let prompt = bare(dialect.api(), length);
-        Ok(Described { prompt, end_user: None, model: None, took: Some(0) })
+        let bonds = reading.unwrapped.as_ref().map(Unwrapped::bonds).unwrap_or_default();
+        let prompt = Prompt { bonds, ..bare(dialect.api(), length) };
+        Ok(Described { prompt, end_user: None, model: None, unwrapped: None, took: Some(0) })
     });
     if described.is_ok() && !reading.vetted {
         room.shared.telemetry.metrics.fail_open(FailOpen::UnvettedBody);
     }
-    described
+    described.map(|described| Described { unwrapped: reading.unwrapped, ..described })
 }
 
 /// How a body is read, and what came of it.
 struct Reading<'r> {
     room: &'r Room,
     dialect: &'static dyn Dialect,
+    bond: Option<Bond>,
+    /// What came of it.
+    unwrapped: Option<Unwrapped>,
     lenient: bool,
     /// All of it has been read, and has one meaning.
     vetted: bool,
@@ -107,15 +116,26 @@ impl Reading<'_> {
         })
     }
 
+    /// Vets a body, unwraps what is bound in it, and takes the features of what the endpoint will see.
+    fn describe(&mut self, target: &Uri, body: &Bytes) -> Result<Described, Refusal> {
+        self.unwrapped = self.caught(|reading| {
+            reading.vet(body)?;
+            Ok(reading.bond.take().map(|bond| bond.unwrap(body)))
+        })?;
+        let now = self.unwrapped.as_mut().and_then(|unwrapped| unwrapped.body.take());
+        let described = self.take_features(target, now.as_deref().unwrap_or(body));
+        if let Some(unwrapped) = &mut self.unwrapped {
+            unwrapped.body = now;
+        }
+        described
+    }
+
     /// A panic while a body is read refuses it, for nothing is forwarded unread; a panic while
     /// features are taken lets it pass unjudged.
-    fn describe(&mut self, target: &Uri, body: &[u8]) -> Result<Described, Refusal> {
-        let (shared, dialect) = (&self.room.shared, self.dialect);
-        let request = catch_unwind(AssertUnwindSafe(|| self.read(target, body)));
-        let request = request.map_err(|_| {
-            shared.telemetry.metrics.fail_open(FailOpen::Panic);
-            Refusal::from(Reason::Malformed)
-        })??;
+    fn take_features(&mut self, target: &Uri, body: &[u8]) -> Result<Described, Refusal> {
+        let (room, dialect) = (self.room, self.dialect);
+        let shared = &room.shared;
+        let request = self.caught(|_| Ok(dialect.read_call(target.path(), body)?))?;
         // Each line of a batch may name another model.
         let certain = self.vetted && dialect.api() != Api::AnthropicBatches;
         self.vetted &= !request.unread;
@@ -124,21 +144,36 @@ impl Reading<'_> {
         let began = shared.clock.elapsed_nanos();
         let prompt = catch_unwind(AssertUnwindSafe(|| {
             assert!(shared.settings.load().fault != Some(Fault::Panics), "injected");
-            signal::inspect(&request, dialect.api(), body.len(), &shared.keyring)
+            let mut prompt = signal::inspect(&request, dialect.api(), body.len(), &shared.keyring);
+            if let Some(unwrapped) = &mut self.unwrapped {
+                unwrapped.tell(room, &request, &mut prompt);
+            }
+            prompt
         }));
         let took = shared.clock.elapsed_nanos().saturating_sub(began);
         let model = Model::from(&*request.model);
         let model = Some(model).filter(|model| certain && model.as_str() == request.model);
-        Ok(match prompt {
-            Ok(prompt) => Described { prompt, end_user, model, took: Some(took) },
-            Err(_) => {
-                let prompt = bare(dialect.api(), body.len());
-                Described { prompt, end_user, model, took: None }
-            }
+        let (prompt, took) = match prompt {
+            Ok(prompt) => (prompt, Some(took)),
+            Err(_) => (bare(dialect.api(), body.len()), None),
+        };
+        Ok(Described { prompt, end_user, model, unwrapped: None, took })
+    }
+
+    fn caught<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let room = self.room;
+        let read = catch_unwind(AssertUnwindSafe(|| read(self)));
+        read.unwrap_or_else(|_| {
+            room.shared.telemetry.metrics.fail_open(FailOpen::Panic);
+            Err(Reason::Malformed.into())
         })
     }
 
-    fn read<'a>(&mut self, target: &'a Uri, body: &'a [u8]) -> Result<Request<'a>, Refusal> {
+    /// Passes a body that has one meaning, and where the tenant is lenient any.
+    fn vet(&mut self, body: &[u8]) -> Result<(), Refusal> {
         if let Err(ambiguity) = json::vet(body) {
             self.room.shared.telemetry.metrics.ambiguous(ambiguity.label);
             if !self.lenient {
@@ -146,7 +181,7 @@ impl Reading<'_> {
             }
             self.vetted = false;
         }
-        Ok(self.dialect.read_call(target.path(), body)?)
+        Ok(())
     }
 }
 

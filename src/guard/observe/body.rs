@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use super::super::BoxError;
-use super::super::shape::Shaper;
+use super::super::rewrite::Rewriter;
 use super::slow::Slow;
 use super::{LastWords, Watch};
 use crate::signal::Ending;
@@ -83,7 +83,7 @@ impl<R> Observed<R> {
 
 type Next = Option<Result<Frame<Bytes>, BoxError>>;
 
-/// What comes next, shaped and slowed where it is to be, and whether it is the last.
+/// What comes next, changed and slowed where it is to be, and whether it is the last.
 fn poll_next<R>(
     mut inner: Pin<&mut R>,
     watch: &mut Watch,
@@ -95,14 +95,14 @@ where
     R::Error: Into<BoxError>,
 {
     let Some(slow) = slow else {
-        let next = ready!(poll_shaped(inner.as_mut(), watch.shaper(), cx));
+        let next = ready!(poll_changed(inner.as_mut(), watch.rewriter(), cx));
         // Nothing follows trailers, and servers ask for nothing more.
         let trailers = matches!(&next, Some(Ok(frame)) if frame.is_trailers());
-        return Poll::Ready((next, trailers || (inner.is_end_stream() && !watch.is_shaped())));
+        return Poll::Ready((next, trailers || (inner.is_end_stream() && !watch.is_changed())));
     };
     ready!(slow.poll(cx));
     if slow.is_empty() {
-        match ready!(poll_shaped(inner.as_mut(), watch.shaper(), cx)) {
+        match ready!(poll_changed(inner.as_mut(), watch.rewriter(), cx)) {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(chunk) => slow.take(chunk),
                 Err(trailers) => return Poll::Ready((Some(Ok(trailers)), true)),
@@ -111,44 +111,44 @@ where
         }
     }
     let piece = slow.next().unwrap_or_default();
-    let ended = slow.is_empty() && inner.is_end_stream() && !watch.is_shaped();
+    let ended = slow.is_empty() && inner.is_end_stream() && !watch.is_changed();
     Poll::Ready((Some(Ok(Frame::data(piece))), ended))
 }
 
-/// What comes next, shaped where it is to be. Half an event that is held when the body fails is
-/// gone: nobody could read it, and it has not been shaped.
-fn poll_shaped<R>(
+/// What comes next, changed where it is to be. Half an event that is held when the body fails is
+/// gone: nobody could read it, and it has not been changed.
+fn poll_changed<R>(
     mut inner: Pin<&mut R>,
-    shaper: Option<&mut Shaper>,
+    rewriter: Option<&mut Rewriter>,
     cx: &mut Context<'_>,
 ) -> Poll<Next>
 where
     R: Body<Data = Bytes>,
     R::Error: Into<BoxError>,
 {
-    let Some(shaper) = shaper else {
+    let Some(rewriter) = rewriter else {
         return inner.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)));
     };
     loop {
-        if let Some(trailers) = shaper.after.take() {
+        if let Some(trailers) = rewriter.after.take() {
             return Poll::Ready(Some(Ok(trailers)));
         }
-        if shaper.ended {
+        if rewriter.ended {
             return Poll::Ready(None);
         }
         let chunk = match ready!(inner.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(chunk) => shaper.take(&chunk),
+                Ok(chunk) => rewriter.take(&chunk),
                 Err(trailers) => {
-                    shaper.ended = true;
-                    shaper.after = Some(trailers);
-                    Ok(shaper.finish())
+                    rewriter.ended = true;
+                    rewriter.after = Some(trailers);
+                    Ok(rewriter.finish())
                 }
             },
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             None => {
-                shaper.ended = true;
-                Ok(shaper.finish())
+                rewriter.ended = true;
+                Ok(rewriter.finish())
             }
         };
         match chunk {
@@ -202,11 +202,11 @@ where
 
     fn is_end_stream(&self) -> bool {
         let held = self.slow.as_ref().is_some_and(|slow| !slow.is_empty());
-        !held && !self.watch.is_shaped() && self.inner.as_ref().is_some_and(Body::is_end_stream)
+        !held && !self.watch.is_changed() && self.inner.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let inner = self.inner.as_ref().filter(|_| self.slow.is_none() && !self.watch.is_shaped());
+        let inner = self.inner.as_ref().filter(|_| self.slow.is_none() && !self.watch.is_changed());
         inner.map(Body::size_hint).unwrap_or_default()
     }
 }

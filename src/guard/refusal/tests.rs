@@ -43,12 +43,13 @@ impl Dialect for Plain {
     }
 }
 
-pub(super) const REASONS: [Reason; 20] = [
+pub(super) const REASONS: [Reason; 21] = [
     Reason::Throttled,
     Reason::Challenged,
     Reason::Dropped,
     Reason::Malformed,
     Reason::Sweep,
+    Reason::Unbound,
     Reason::Ambiguous,
     Reason::BadRequest,
     Reason::MissingCredential,

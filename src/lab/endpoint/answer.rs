@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) choices: Vec<Choice>,
     /// Whether the answer tells log probabilities.
     pub(super) logprobs: bool,
+    /// Whether thinking comes encrypted.
+    pub(super) redacts: bool,
     /// Tokens of the prompt: a quarter of its bytes.
     pub(super) input: usize,
     /// Seconds since the epoch.
@@ -60,6 +62,7 @@ impl Plan {
             include_usage: body["stream_options"]["include_usage"] == true,
             choices: (0..count).map(make).collect(),
             logprobs: body["logprobs"] == true || fault == Fault::Talkative,
+            redacts: fault == Fault::Redacted,
             input: prompt.len() / 4 + 1,
             created: 0,
         }
@@ -98,7 +101,8 @@ fn prompt(body: &Value) -> String {
 
 fn choice(body: &Value, fault: Fault, hash: u64, tokens: usize) -> Choice {
     let mut choice = Choice::default();
-    if body["thinking"]["type"] == "enabled" || fault == Fault::Talkative {
+    let thinks = matches!(fault, Fault::Talkative | Fault::Redacted);
+    if body["thinking"]["type"] == "enabled" || thinks {
         choice.thinking = text::answer(hash.rotate_left(17), tokens / 2);
     }
     if let Fault::Big(bytes) = fault {

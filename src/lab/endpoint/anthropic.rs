@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{Choice, Plan};
+use super::seals::seal;
 
 /// The answer that is not streamed.
 pub(super) fn whole(plan: &Plan) -> Value {
@@ -42,18 +43,6 @@ pub(super) fn events(plan: &Plan) -> Vec<(&'static str, Value)> {
     push("message_delta", json!({"delta": delta, "usage": {"output_tokens": choice.tokens()}}));
     push("message_stop", json!({}));
     events
-}
-
-/// What is wrong with thinking that comes back: it must bear the seal it left with.
-pub(super) fn unsealed(body: &Value) -> Option<&'static str> {
-    let turns = body["messages"].as_array().into_iter().flatten();
-    let blocks = turns.filter_map(|turn| turn["content"].as_array()).flatten();
-    let mut thoughts = blocks.filter(|block| block["type"] == "thinking");
-    let sealed = |block: &Value| {
-        let seal = block["signature"].as_str().unwrap_or_default();
-        block["thinking"].is_string() && seal.starts_with("Er")
-    };
-    (!thoughts.all(sealed)).then_some("Thinking must come back with its signature.")
 }
 
 /// An error's body.
@@ -121,7 +110,11 @@ fn blocks(plan: &Plan, choice: &Choice) -> Vec<Block> {
 }
 
 fn thinking(plan: &Plan, choice: &Choice) -> Block {
-    let signature = format!("{}{}", plan.id("Er", 90), plan.id("", 91));
+    let signature = seal(plan, "ErUB", false);
+    if plan.redacts {
+        let whole = json!({"type": "redacted_thinking", "data": signature});
+        return Block { start: whole.clone(), whole, deltas: Vec::new() };
+    }
     let pieces = choice.thinking.iter();
     let deltas = pieces.map(|piece| json!({"type": "thinking_delta", "thinking": piece}));
     let signed = json!({"type": "signature_delta", "signature": signature});

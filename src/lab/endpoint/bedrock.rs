@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{Choice, Plan, ToolCall};
+use super::seals::seal;
 use crate::dialect::eventstream::frame;
 
 const WHOLE: &str = "/converse";
@@ -37,7 +38,11 @@ pub(super) fn whole(plan: &Plan) -> Value {
         call
     });
     let thought = (!choice.thinking.is_empty()).then(|| {
-        let text = json!({"text": choice.thinking.concat(), "signature": plan.id("Er", 90)});
+        if plan.redacts {
+            return json!({"reasoningContent": {"redactedContent": seal(plan, "ErUB", false)}});
+        }
+        let text =
+            json!({"text": choice.thinking.concat(), "signature": seal(plan, "ErUB", false)});
         json!({"reasoningContent": {"reasoningText": text}})
     });
     let text = json!({"text": choice.text.concat()});
@@ -55,8 +60,10 @@ pub(super) fn frames(plan: &Plan) -> Vec<Bytes> {
     let mut push = |kind: &str, data: Value| frames.push(event(kind, &data));
     push("messageStart", json!({"role": "assistant"}));
     // Blocks of reasoning and of text have no start.
-    let sealed = json!({"signature": plan.id("Er", 90)});
-    let thoughts = choice.thinking.iter().map(|piece| json!({"text": piece}));
+    let kind = if plan.redacts { "redactedContent" } else { "signature" };
+    let sealed = json!({kind: seal(plan, "ErUB", false)});
+    let thoughts = choice.thinking.iter().filter(|_| !plan.redacts);
+    let thoughts = thoughts.map(|piece| json!({"text": piece}));
     for thought in thoughts.chain([sealed]).filter(|_| !choice.thinking.is_empty()) {
         let delta = json!({"reasoningContent": thought});
         push("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": delta}));

@@ -31,6 +31,8 @@ pub enum Fault {
     Big(usize),
     /// `talkative`: thinks aloud and tells log probabilities, whether asked or not.
     Talkative,
+    /// `redacted`: thinks, and encrypts it where the API does so.
+    Redacted,
     /// `error-event`: a stream breaks off with the dialect's own error event.
     ErrorEvent,
 }
@@ -54,6 +56,7 @@ impl Fault {
             ("gzip", _) => Self::Gzip,
             ("big", Some(size)) => Self::Big(size.min(BIGGEST)),
             ("talkative", _) => Self::Talkative,
+            ("redacted", _) => Self::Redacted,
             ("error-event", _) => Self::ErrorEvent,
             _ => Self::None,
         }

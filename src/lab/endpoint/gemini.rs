@@ -6,6 +6,7 @@ use http::Uri;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Choice, Plan};
+use super::seals::seal;
 
 const WHOLE: &str = ":generateContent";
 const STREAM: &str = ":streamGenerateContent";
@@ -43,7 +44,8 @@ pub(super) fn whole(plan: &Plan) -> Value {
     let candidates = plan.choices.iter().enumerate().map(|(index, choice)| {
         let text = json!({"text": choice.text.concat()});
         let parts = thoughts(choice).into_iter().chain([text]).chain(calls(choice));
-        let mut candidate = candidate(index, parts.collect(), Some(finish(choice)));
+        let parts = sealed(plan, choice, parts.collect());
+        let mut candidate = candidate(index, parts.into(), Some(finish(choice)));
         if plan.logprobs {
             tell_logprobs(&mut candidate, choice);
         }
@@ -87,6 +89,7 @@ fn responses(plan: &Plan) -> Vec<Value> {
         if parts.is_empty() {
             parts.push(json!({"text": ""}));
         }
+        let parts = sealed(plan, choice, parts);
         let mut candidate = candidate(index, parts.into(), Some(finish(choice)));
         if plan.logprobs {
             tell_logprobs(&mut candidate, choice);
@@ -167,12 +170,18 @@ fn calls(choice: &Choice) -> impl Iterator<Item = Value> {
     choice.calls.iter().map(|call| {
         let arguments: Map<String, Value> =
             serde_json::from_str(&call.arguments.concat()).unwrap_or_default();
-        let mut part = json!({"functionCall": {"name": call.name, "args": arguments}});
-        if !choice.thinking.is_empty() {
-            part["thoughtSignature"] = json!("QSBzZWFsLg==");
-        }
-        part
+        json!({"functionCall": {"name": call.name, "args": arguments}})
     })
+}
+
+/// Thinking is sealed in the first call it leads to, or else in the last part.
+fn sealed(plan: &Plan, choice: &Choice, mut parts: Vec<Value>) -> Vec<Value> {
+    let call = parts.iter().position(|part| part["functionCall"].is_object());
+    let at = call.unwrap_or(parts.len().saturating_sub(1));
+    if let Some(part) = parts.get_mut(at).filter(|_| !choice.thinking.is_empty()) {
+        part["thoughtSignature"] = json!(seal(plan, "CiUB", false));
+    }
+    parts
 }
 
 fn candidate(index: usize, parts: Value, finish: Option<&str>) -> Value {

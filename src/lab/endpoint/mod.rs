@@ -15,6 +15,8 @@
 //! | `Connection: upgrade` to `/v1/realtime` | 101, then realtime events |
 //! | `Connection: upgrade`, anywhere else | 101, then every byte comes back |
 //!
+//! Thinking leaves sealed, as the APIs seal it, and comes back with the seal it left with, or is refused.
+//!
 //! The header `x-mock` chooses a [`Fault`].
 
 mod anthropic;
@@ -29,6 +31,7 @@ mod openai;
 mod realtime;
 mod responses;
 mod routes;
+mod seals;
 mod style;
 mod text;
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{Choice, Plan, ToolCall};
+use super::seals::seal;
 
 /// The request as messages.
 pub(super) fn read(body: &Value) -> Value {
@@ -94,7 +95,7 @@ fn reasoning(plan: &Plan, choice: &Choice) -> Item {
     let part = |text: &str| json!({"type": "summary_text", "text": text});
     let item = |summary: Value| {
         json!({"type": "reasoning", "id": id, "summary": summary,
-            "encrypted_content": plan.id("gAAA", 65)})
+            "encrypted_content": seal(plan, "gAAA", true)})
     };
     let place = |key: &str, value: Value| json!({"item_id": id, "summary_index": 0, key: value});
     let mut events = vec![("response.reasoning_summary_part.added", place("part", part("")))];

@@ -18,7 +18,7 @@ use super::answer::{Plan, input_tokens};
 use super::body::{Ending, Paced};
 use super::faults::{Fault, gzip};
 use super::style::Style;
-use super::{BrokenOff, Generating, Seen, State, embeddings, realtime, text};
+use super::{BrokenOff, Generating, Seen, State, embeddings, realtime, seals, text};
 
 /// Largest request body read.
 const LARGEST: usize = 128 << 20;
@@ -87,12 +87,12 @@ fn route(seen: &Seen, fault: Fault, state: &State, serial: u64) -> Routed {
             |answer| Routed::Plain(json_answer(200, &answer)),
         );
     }
+    if let Some(why) = seals::broken(style, &body) {
+        return refuse(400, why);
+    }
     let body = style.read(&seen.uri, body);
     if !body["messages"].is_array() || !body["model"].is_string() {
         return refuse(400, "A model and messages are needed.");
-    }
-    if let Some(why) = super::anthropic::unsealed(&body) {
-        return refuse(400, why);
     }
     if body["model"] == state.settings.missing_model.as_str() {
         return refuse(404, &format!("There is no model {} here.", body["model"]));

@@ -1,5 +1,6 @@
 //! What an answer gives away, gathered while it passes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::chain::{Chain, Said, continued};
@@ -26,6 +27,8 @@ pub struct Answer {
     /// Some delta could be read.
     readable: bool,
     keyring: Keyring,
+    /// What an id is, if it leaves as another.
+    own: Option<fn(&str) -> Option<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +71,13 @@ impl Answer {
             rates: Arc::default(),
             readable: false,
             keyring,
+            own: None,
         }
+    }
+
+    /// Ids leave as others: `own` says what one is, unless it is as it was.
+    pub fn with_own_ids(self, own: fn(&str) -> Option<String>) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// Counts by what `rates` know of the model, and teaches them.
@@ -90,6 +99,7 @@ impl Answer {
             rates: Arc::clone(&self.rates),
             readable: false,
             keyring,
+            own: self.own,
         }
     }
 
@@ -168,7 +178,12 @@ impl Answer {
 
     fn issue(&mut self, delta: &Delta<'_>) {
         let issued = &mut self.completion.issued;
-        for tag in tags(&delta.issued, &self.keyring) {
+        let own = |own: fn(&str) -> Option<String>| {
+            let of = |id: &Cow<'_, str>| own(id).map_or_else(|| id.clone().into_owned(), |id| id);
+            delta.issued.iter().map(|id| Cow::Owned(of(id))).collect::<Vec<_>>()
+        };
+        let ids = self.own.map(own);
+        for tag in tags(ids.as_deref().unwrap_or(&delta.issued), &self.keyring) {
             if issued.len() < Prompt::MAX_IDS && !issued.contains(&tag) {
                 issued.push(tag);
             }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 pub use self::answer::Answer;
 use self::chain::{Chain, fold_turns};
 pub use self::rates::Rates;
+use super::bonds::Bonds;
 use super::exchange::{Phrases, Prompt};
 use super::lexicon;
 use super::sketch::Sketch;
@@ -47,9 +48,16 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         thread: some(folded.thread),
         continues: folded.continues,
         presented: tags(&request.presented, keyring),
+        foreign: Vec::new(),
+        bonds: Bonds::default(),
         retry: 0,
         topics: topics::of(parts, &user),
     }
+}
+
+/// Tags of ids that show by themselves to whom they were issued.
+pub fn foreign(ids: &[Cow<'_, str>], keyring: &Keyring) -> Vec<Tag> {
+    tags(ids, keyring)
 }
 
 /// Tags of ids, distinct and in order, at most [`Prompt::MAX_IDS`]. Very short ids are left out:

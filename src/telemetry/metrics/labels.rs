@@ -17,6 +17,7 @@ macro_rules! label_sets {
 }
 label_sets! {
     ByApi { api }
+    ByBond { api, outcome }
     ByDeed { deed, enforced }
     ByDirection { direction }
     ByEnding { api, ending }
@@ -32,6 +33,12 @@ label_sets! {
 impl From<Api> for ByApi {
     fn from(api: Api) -> Self {
         Self { api: word(api) }
+    }
+}
+
+impl ByBond {
+    pub(super) fn of(api: Api, outcome: &'static str) -> Self {
+        Self { api: word(api), outcome }
     }
 }
 
@@ -102,6 +109,7 @@ impl From<Reason> for ByReason {
             Reason::Challenged => "challenged",
             Reason::Dropped => "dropped",
             Reason::Sweep => "sweep",
+            Reason::Unbound => "unbound",
             Reason::Malformed => "malformed",
             Reason::Ambiguous => "ambiguous",
             Reason::BadRequest => "bad-request",

@@ -20,6 +20,7 @@ fn row(reason: Reason) -> Row {
         Reason::Dropped => Row(403, ["permission_error", "access_denied"], "permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
         Reason::Malformed => Row(400, [INVALID, "malformed_body"], INVALID, BAD, "ValidationException"),
         Reason::Sweep => Row(400, [INVALID, "too_many_choices"], INVALID, BAD, "ValidationException"),
+        Reason::Unbound => Row(400, [INVALID, "invalid_encrypted_content"], INVALID, BAD, "ValidationException"),
         Reason::Ambiguous => Row(400, [INVALID, "ambiguous_body"], INVALID, BAD, "ValidationException"),
         Reason::BadRequest => Row(400, [INVALID, "bad_request"], INVALID, BAD, "ValidationException"),
         Reason::TwoCredentials => Row(400, [INVALID, "two_credentials"], INVALID, BAD, "ValidationException"),
