@@ -51,6 +51,10 @@ name = "shape"
 path_prefix = "/shape"
 
 [[identity.tenants]]
+name = "bind"
+path_prefix = "/bind"
+
+[[identity.tenants]]
 name = "challenge"
 path_prefix = "/challenge"
 
@@ -82,6 +86,10 @@ limits = { cut_streams = true, per_day = { output_tokens = 1150 } }
 name = "shape"
 ladder = { shape = -40.0, throttle = 50.0, challenge = 51.0, drop = 52.0 }
 shape = { withhold_reasoning = true, most_choices = 2, refuse_choices_above = 4, most_output_tokens = 2048 }
+
+[[tenants]]
+name = "bind"
+bind = { signatures = "wrap", tool_ids = "wrap", foreign = "refuse", altered = "refuse", bare = "refuse" }
 
 [[tenants]]
 name = "challenge"

@@ -120,6 +120,35 @@ raw = kept.messages.with_raw_response.create(**asked(ASK, thinks))
 assert raw.headers["stillguard-shaped"] == "output-tokens, reasoning", raw.headers
 print("ok shaped, plain and streamed, and a round of tools with thinking")
 
+bound, thief = client("bind"), client("bind", "sk-live-sdk-anthropic-thief")
+look = "Use a tool to look."
+for how in (ask, streamed):
+    for mock, kind in (("", "thinking"), ("redacted", "redacted_thinking")):
+        used = how(bound, look, tools=tools, extra_headers={"x-mock": mock}, **thinks)
+        thought = used.content[0]
+        seal = thought.signature if kind == "thinking" else thought.data
+        assert thought.type == kind and seal.startswith("sgb1"), thought
+        calls = [block for block in used.content if block.type == "tool_use"]
+        assert all("_sgb1" in it.id and len(it.id) <= 64 for it in calls) and calls, calls
+        results = [{"type": "tool_result", "tool_use_id": it.id, "content": "done"} for it in calls]
+        turns = [
+            {"role": "user", "content": look},
+            {"role": "assistant", "content": used.content},
+            {"role": "user", "content": results},
+        ]
+        for again in (ask, streamed):
+            answered = again(bound, messages=turns, tools=tools, **thinks)
+            assert answered.content[0].signature.startswith("sgb1"), answered
+        counted = bound.messages.count_tokens(model="mock-large", messages=turns, tools=tools)
+        assert counted.input_tokens > 0, counted
+        stolen = lambda: ask(thief, messages=turns, tools=tools, **thinks)
+        error = refused(f"another's {kind}", anthropic.BadRequestError, stolen)
+        assert "Invalid signature" in str(error), error
+        turns[1] = {"role": "assistant", "content": [block.model_dump() for block in used.content]}
+        turns[1]["content"][0]["signature" if kind == "thinking" else "data"] = seal[:80] + "AAAA" + seal[84:]
+        refused("an altered one", anthropic.BadRequestError, lambda: ask(bound, messages=turns, **thinks))
+print("ok bound thinking, plain, encrypted and streamed, and rounds of tools with it")
+
 hurried = client("pace", "sk-live-sdk-anthropic-pace")
 recovers(lambda: ask(hurried))
 

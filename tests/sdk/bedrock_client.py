@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -176,6 +177,65 @@ turns = [
 auto = {**tools, "toolChoice": {"auto": {}}}
 assert blocks(ask(kept, messages=turns, toolConfig=auto, **thinks)), turns
 print("ok shaped, plain and streamed, and a round of tools with reasoning")
+
+# What is signed is neither changed nor wrapped; a key in a header leaves its body free.
+signed = ask(client("bind"), **thinks)
+assert blocks(signed)[0]["reasoningContent"]["reasoningText"]["signature"].startswith("Er"), signed
+
+
+def bearer(key, mock=""):
+    """A client with a key of Bedrock's own. boto3 sends those over TLS alone: here, a hook does."""
+    made = client("bind", mock=mock, signature_version=UNSIGNED)
+    add = lambda request, **_: request.headers.add_header("authorization", f"Bearer {key}")
+    made.meta.events.register("before-sign.bedrock-runtime", add)
+    return made
+
+
+bound, thief = bearer("sk-live-sdk-bedrock-own"), bearer("sk-live-sdk-bedrock-thief")
+redacting = bearer("sk-live-sdk-bedrock-own", "redacted")
+for asks in (bound, redacting):
+    used = ask(asks, toolConfig=tools, **thinks)
+    thought = blocks(used)[0]["reasoningContent"]
+    # Bytes, where it is encrypted: boto3 has taken the base64 off.
+    assert len(thought.get("redactedContent", b"")) > 64 or (
+        thought["reasoningText"]["signature"].startswith("sgb1")
+    ), thought
+    calls = [block["toolUse"] for block in blocks(used) if "toolUse" in block]
+    assert all("_sgb1" in it["toolUseId"] for it in calls) and calls, calls
+    results = [{"toolResult": {"toolUseId": it["toolUseId"], "content": [{"text": "done"}]}} for it in calls]
+    turns = [
+        {"role": "user", "content": [{"text": ASK}]},
+        used["output"]["message"],
+        {"role": "user", "content": results},
+    ]
+    assert blocks(ask(bound, messages=turns, toolConfig=auto, **thinks)), turns
+    refusal("another's reasoning", "ValidationException", lambda: ask(thief, messages=turns, toolConfig=auto))
+events = streamed(bound, **thinks)
+deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+thoughts = [delta["reasoningContent"] for delta in deltas if "reasoningContent" in delta]
+seal = thoughts[-1]["signature"]
+assert seal.startswith("sgb1"), thoughts
+text_of = "".join(thought.get("text", "") for thought in thoughts)
+reasoned = {"reasoningContent": {"reasoningText": {"text": text_of, "signature": seal}}}
+turns = [
+    {"role": "user", "content": [{"text": ASK}]},
+    {"role": "assistant", "content": [reasoned, {"text": "So."}]},
+    {"role": "user", "content": [{"text": "And?"}]},
+]
+assert blocks(ask(bound, messages=turns, **thinks)), turns
+thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 8000}
+events = invoke_streamed(bound, **thinking)
+seals = [event["delta"]["signature"] for event in events if "signature" in event.get("delta", {})]
+assert len(seals) == 1 and seals[0].startswith("sgb1"), events
+own = {"type": "thinking", "thinking": "Hm.", "signature": seals[0]}
+turns = [
+    {"role": "user", "content": ASK},
+    {"role": "assistant", "content": [own]},
+    {"role": "user", "content": "And?"},
+]
+assert invoke(bound, messages=turns, **thinking)["content"], turns
+refusal("another's thinking", "ValidationException", lambda: invoke(thief, messages=turns))
+print("ok bound reasoning, plain, encrypted and streamed, and rounds of tools with it")
 
 patience = {"mode": "standard", "total_max_attempts": 6}
 hurried = client("pace", "sk-live-sdk-bedrock-pace", retries=patience)

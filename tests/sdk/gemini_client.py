@@ -175,6 +175,31 @@ turns = [question, used.candidates[0].content, types.Content(role="user", parts=
 assert ask(kept, turns, **tools).candidates[0].content.parts, turns
 print("ok a round of tools with thoughts withheld")
 
+bound, thief = client("bind"), client("bind", "sk-live-sdk-gemini-thief")
+
+
+def sealed(parts):
+    seals = [part.thought_signature for part in parts if part.thought_signature]
+    assert len(seals) == 1 and len(seals[0]) > 64, parts
+    return parts
+
+
+whole = sealed(ask(bound, [question], **tools).candidates[0].content.parts)
+pieces = [part for chunk in streamed(bound, [question], **tools) for part in chunk.candidates[0].content.parts]
+for parts in (whole, sealed(pieces)):
+    call = next(part.function_call for part in parts if part.function_call)
+    result = types.Part.from_function_response(name=call.name, response={"result": "done"})
+    turns = [
+        question,
+        types.Content(role="model", parts=parts),
+        types.Content(role="user", parts=[result]),
+    ]
+    assert ask(bound, turns, **tools).candidates[0].content.parts, turns
+    assert streamed(bound, turns, **tools), turns
+    error = refused("another's thought", errors.ClientError, lambda: ask(thief, turns, **tools))
+    assert error.code == 400 and "Invalid signature" in error.message, error
+print("ok bound thoughts, plain and streamed, and rounds of tools with them")
+
 retrying = types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=5, initial_delay=1.0))
 hurried = client("pace", "sk-live-sdk-gemini-pace")
 # It reads no `retry-after`, and waits by its own count.

@@ -114,3 +114,35 @@ back = [item.model_dump(exclude_none=True) for item in less.output]
 again = respond(kept, [{"role": "user", "content": ASK}, *back, {"role": "user", "content": "And?"}])
 assert again.output_text, again
 print("ok shaped responses, plain and streamed, and a next turn")
+
+bound, thief = client("bind"), client("bind", "sk-live-sdk-openai-thief")
+for how in (respond, respond_streamed):
+    said = how(bound, tools=[look], tool_choice="required", store=False, **wants)
+    thought = said.output[0]
+    assert thought.type == "reasoning" and thought.encrypted_content.startswith("sgb1"), thought
+    calls = [item for item in said.output if item.type == "function_call"]
+    assert calls and all("_sgb1" in it.call_id for it in calls), calls
+    turns = [{"role": "user", "content": ASK}]
+    turns += [item.model_dump(exclude_none=True) for item in said.output]
+    turns += [{"type": "function_call_output", "call_id": it.call_id, "output": "done"} for it in calls]
+    again = respond(bound, turns, store=False, **wants)
+    assert again.output[0].encrypted_content.startswith("sgb1"), again
+    error = refused("another's reasoning", openai.BadRequestError, lambda: respond(thief, turns))
+    assert error.code == "invalid_encrypted_content", error.body
+with bound.responses.stream(model="mock-large", input=ASK, **wants) as stream:
+    done = [e.item for e in stream if e.type == "response.output_item.done"]
+    assert done[0].encrypted_content.startswith("sgb1"), done
+    assert stream.get_final_response().output[0].encrypted_content == done[0].encrypted_content
+print("ok bound reasoning, plain and streamed, and rounds of tools with it")
+
+tool = {"type": "function", "function": {"name": "look", "parameters": parameters}}
+asked = [{"role": "user", "content": ASK}]
+called = bound.chat.completions.create(
+    model="mock-large", messages=asked, tools=[tool], tool_choice="required"
+).choices[0].message
+assert all("_sgb1" in call.id for call in called.tool_calls), called
+asked += [called] + [{"role": "tool", "tool_call_id": c.id, "content": "done"} for c in called.tool_calls]
+back = lambda at: at.chat.completions.create(model="mock-large", messages=asked, tools=[tool])
+assert back(bound).choices[0].message, asked
+refused("another's call", openai.BadRequestError, lambda: back(thief))
+print("ok bound ids of calls")

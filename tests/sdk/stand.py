@@ -4,7 +4,8 @@ usage of each suite: SUITE.py BASE_URL ADMIN_URL
 
 The tenants below BASE_URL are those of tests/it/sdk.rs: `open` lets everything pass, `slow` gives an
 account one request a minute and `pace` one a second, `fifty` fifty at once, `tokens` one token a
-minute, `spent` some more a day; `shape`, `challenge` and `drop` do so to everyone.
+minute, `spent` some more a day; `shape`, `challenge` and `drop` do so to everyone; `bind` binds
+seals of thinking and ids of calls to their account, and refuses what is not its own.
 A suite prints one line per check; a failed check ends it with a traceback.
 """
 
