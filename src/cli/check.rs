@@ -8,7 +8,8 @@ use stillguard::config::{Config, Loaded};
 use stillguard::net::Tls;
 use stillguard::net::upstream::{Endpoint, Route};
 use stillguard::policy::{
-    Action, Limits, Pace, Period, Policies, Policy, Quotas, Shape, Throttle, TokenPace,
+    Action, Bind, Binding, Limits, Pace, Period, Policies, Policy, Quotas, Shape, Throttle,
+    TokenPace, Unbound,
 };
 
 use super::{Failure, counted, joined, load, print};
@@ -91,6 +92,9 @@ fn describe(text: &mut String, policy: &Policy) {
     row(text, 2, "relief", &relief);
     row(text, 2, "throttled to", &throttle(&policy.throttle));
     row(text, 2, "shaped to", &shape(&policy.shape));
+    if policy.bind.is_on() {
+        row(text, 2, "bound", &bind(&policy.bind));
+    }
     if !policy.end_user_limits.is_none() {
         row(text, 2, "each end user", &limits(&policy.end_user_limits));
     }
@@ -144,6 +148,27 @@ fn shape(shape: &Shape) -> String {
     ];
     let all: Vec<_> = all.into_iter().flatten().collect();
     format!("{}; more than {} answers refused", all.join(", "), shape.refuse_choices_above)
+}
+
+fn bind(bind: &Bind) -> String {
+    let binding = |what: &str, binding| match binding {
+        Binding::Off => None,
+        Binding::Unwrap => Some(format!("{what}, unwrapped alone")),
+        Binding::Wrap => Some(what.to_owned()),
+    };
+    let done = |what: &str, done| match done {
+        Unbound::Count => None,
+        Unbound::Strip => Some(format!("{what} ones stripped")),
+        Unbound::Refuse => Some(format!("{what} ones refused")),
+    };
+    let all = [
+        binding("seals of thinking", bind.signatures),
+        binding("ids of tool calls", bind.tool_ids),
+        done("foreign", bind.foreign),
+        done("altered", bind.altered),
+        done("bare", bind.bare),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn limits(limits: &Limits) -> String {
