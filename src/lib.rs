@@ -6,7 +6,7 @@
 //! |----------|--------------------------------------------|-------|
 //! | accept   | may this connection come in?               | `net::accept`, `net::tls` |
 //! | identify | who is calling?                            | [`identity`] |
-//! | inspect  | what do they ask, in which dialect?        | [`dialect`], then [`signal::Prompt`] |
+//! | inspect  | what do they ask, in which dialect?        | [`dialect`], `guard::bind`, then [`signal::Prompt`] |
 //! | assess   | what does it look like, and so what?       | [`engine`]: [`signal`], then [`policy`] |
 //! | enforce  | allow, throttle, challenge, shape or drop? | `guard::enforce`, `guard::shape` |
 //! | forward  | what does the model say?                   | `net::upstream` |

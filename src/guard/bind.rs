@@ -6,9 +6,6 @@
 
 mod keys;
 mod seal;
-#[cfg(test)]
-#[path = "bind/tests.rs"]
-mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,15 +19,17 @@ use http_body_util::{Either, Full};
 pub use self::keys::{Keys, NotKeys, Settings};
 pub(super) use self::seal::inside;
 use self::seal::{Conversation, Opened, Whose};
+use super::inspect::LONG;
 use super::observe::Watch;
 use super::refusal::Refusal;
 use super::{Outbound, Room, rewrite};
-use crate::dialect::shape::{Bind, Deed, Placed, Shapes, Spot};
-use crate::dialect::{self, Kind, Role};
+use crate::dialect::shape::{Bind, Deed, Placed, Rule, Shapes, Spot};
+use crate::dialect::{self, Dialect, Kind, Reason, Role};
 use crate::engine::Verdict;
 use crate::identity::Caller;
 use crate::policy::{self, Binding, Conversation as OnMove, Mode, Policy, Unbound};
 use crate::signal::{Bonds, Prompt, foreign};
+use crate::telemetry::FailOpen;
 use crate::time::Timestamp;
 
 /// What it takes to unwrap one request, and to wrap its answer.
@@ -64,15 +63,15 @@ impl Bond {
     /// None where the caller's tenant binds nothing, or the API has nothing to bind.
     pub(super) fn of(
         room: &Room,
-        caller: &Caller,
-        shapes: &'static Shapes,
-        signed: bool,
+        (policy, caller): (&Arc<Policy>, &Caller),
+        dialect: &dyn Dialect,
+        head: &Parts,
     ) -> Option<Self> {
-        let policies = room.shared.engine.policies();
-        let policy = policies.of(&caller.tenant);
-        if !policy.bind.is_on() || matches!(shapes.request, dialect::shape::Rule::Nothing) {
+        let shapes = dialect.binds();
+        if !policy.bind.is_on() || matches!(shapes.request, Rule::Nothing) {
             return None;
         }
+        let signed = rewrite::is_signed(dialect.api(), head);
         let settings = room.shared.settings.load();
         let keys = Arc::clone(settings.bind.keys.as_ref().unwrap_or(&room.keys));
         let (policy, caller) = (Arc::clone(policy), caller.clone());
@@ -171,11 +170,13 @@ pub(super) async fn settle<B>(
         Unbound::Strip => {
             watch.note(Deed::Unsealed, carried_out);
             if carried_out {
-                unwrapped = rewrite::aside(unwrapped.came.len(), move || {
-                    let body = unwrapped.stripped();
-                    Unwrapped { body, ..unwrapped }
-                })
-                .await?;
+                let long = unwrapped.came.len() > LONG;
+                let strip = move || Unwrapped { body: unwrapped.stripped(), ..unwrapped };
+                let stripped = rewrite::aside(long, strip).await;
+                unwrapped = stripped.map_err(|_| {
+                    room.shared.telemetry.metrics.fail_open(FailOpen::Panic);
+                    watch.refused(Reason::Malformed.into())
+                })?;
             }
         }
         Unbound::Refuse => {

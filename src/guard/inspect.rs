@@ -19,7 +19,6 @@ use self::describe::{Described, Task, describe};
 use self::head::{declared, fits, form, retry};
 use super::bind::{Bond, Unwrapped};
 use super::refusal::Refusal;
-use super::rewrite::is_signed;
 use super::{BoxError, Outbound, Room};
 use crate::dialect::{self, Api, Dialect};
 use crate::identity::{Caller, Tag};
@@ -63,7 +62,11 @@ where
         }
         return Ok(unread);
     };
-    let bodies = room.shared.engine.policies().of(&caller.tenant).bodies;
+    let (bodies, bond) = {
+        let policies = room.shared.engine.policies();
+        let policy = policies.of(&caller.tenant);
+        (policy.bodies, Bond::of(room, (policy, caller), dialect, head))
+    };
     fits(&head.headers, &settings)?;
     let mut form = form(&head.headers, &settings);
     if bodies == Bodies::Strict {
@@ -75,7 +78,6 @@ where
     let began = room.shared.clock.elapsed_nanos();
     let body = collect(body, &settings, &room.buffers).await?;
     let waited = room.shared.clock.elapsed_nanos().saturating_sub(began);
-    let bond = Bond::of(room, caller, dialect.binds(), is_signed(dialect.api(), head));
     let task = Task { dialect, target: head.uri.clone(), body: body.clone(), form, bodies, bond };
     let Described { mut prompt, end_user, model, unwrapped, took } = describe(room, task).await?;
     prompt.retry = retry(&head.headers);

@@ -2,6 +2,7 @@
 
 mod answer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use http::request::Parts;
 use tokio::sync::Semaphore;
 
 pub(super) use self::answer::{Rewriter, Shapes, Work};
-use super::inspect::{LONG, body};
+use super::inspect::body;
 use super::refusal::Refusal;
-use crate::dialect::{Api, Reason};
+use crate::dialect::Api;
 
 /// Fields that speak of a body's bytes, and no longer hold once they are other ones.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
@@ -48,16 +49,21 @@ pub(super) fn is_signed(api: Api, head: &Parts) -> bool {
             || head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature=")))
 }
 
-/// Does work on a body of `bytes`: on a thread of its own where it may take long.
+/// Does work on a body: on a thread of its own where that may be long.
 pub(super) async fn aside<T: Send + 'static>(
-    bytes: usize,
+    long: bool,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
-    if bytes <= LONG {
-        return Ok(work());
+) -> Result<T, Panicked> {
+    let work = move || catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked);
+    if !long {
+        return work();
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| Reason::Malformed.into())
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Panicked))
 }
+
+/// Work on a body has panicked.
+#[derive(Debug)]
+pub(super) struct Panicked;
 
 fn forget_digests(headers: &mut HeaderMap) {
     for name in DIGESTS {

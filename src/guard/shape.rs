@@ -2,7 +2,6 @@
 //!
 //! Rungs include those below them: what a throttled account is let through with is shaped, too.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -156,18 +155,12 @@ async fn look(
 ) -> Option<Shaped> {
     let coding = Coding::of(headers.get_all(CONTENT_ENCODING)).ok()?;
     let long = coding.is_some() || sent.len() > LONG;
-    let room = Arc::clone(room);
-    let look = move || {
-        let looked = catch_unwind(AssertUnwindSafe(|| look_now(&room, rules, coding, &sent)));
-        looked.unwrap_or_else(|_| {
-            room.shared.telemetry.metrics.fail_open(FailOpen::Panic);
-            None
-        })
-    };
-    if !long {
-        return look();
-    }
-    tokio::task::spawn_blocking(look).await.ok().flatten()
+    let own = Arc::clone(room);
+    let looked = rewrite::aside(long, move || look_now(&own, rules, coding, &sent)).await;
+    looked.unwrap_or_else(|_| {
+        room.shared.telemetry.metrics.fail_open(FailOpen::Panic);
+        None
+    })
 }
 
 fn look_now(

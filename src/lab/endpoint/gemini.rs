@@ -176,8 +176,8 @@ fn calls(choice: &Choice) -> impl Iterator<Item = Value> {
 
 /// Thinking is sealed in the first call it leads to, or else in the last part.
 fn sealed(plan: &Plan, choice: &Choice, mut parts: Vec<Value>) -> Vec<Value> {
-    let call = parts.iter().position(|part| part["functionCall"].is_object());
-    let at = call.unwrap_or(parts.len().saturating_sub(1));
+    let last = parts.len().saturating_sub(1);
+    let at = parts.iter().position(|part| part["functionCall"].is_object()).unwrap_or(last);
     if let Some(part) = parts.get_mut(at).filter(|_| !choice.thinking.is_empty()) {
         part["thoughtSignature"] = json!(seal(plan, "CiUB", false));
     }

@@ -179,7 +179,7 @@ impl Answer {
     fn issue(&mut self, delta: &Delta<'_>) {
         let issued = &mut self.completion.issued;
         let own = |own: fn(&str) -> Option<String>| {
-            let of = |id: &Cow<'_, str>| own(id).map_or_else(|| id.clone().into_owned(), |id| id);
+            let of = |id: &Cow<'_, str>| own(id).unwrap_or_else(|| id.clone().into_owned());
             delta.issued.iter().map(|id| Cow::Owned(of(id))).collect::<Vec<_>>()
         };
         let ids = self.own.map(own);

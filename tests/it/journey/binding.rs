@@ -21,8 +21,11 @@ pub(super) struct Case {
     pub(super) brings: &'static str,
     pub(super) issues: &'static str,
     pub(super) event: &'static str,
-    pub(super) stream: (&'static str, &'static str, fn(&str) -> Vec<u8>),
+    pub(super) stream: Streamed,
 }
+
+/// Where, the kind of answer, and one event of it.
+type Streamed = (&'static str, &'static str, fn(&str) -> Vec<u8>);
 
 fn sse(data: &str) -> Vec<u8> {
     format!("event: e\r\ndata: {data}\r\n\r\n").into()
