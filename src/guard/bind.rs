@@ -115,8 +115,9 @@ impl Unwrapped {
                 part.role == Role::User && part.kind == Kind::Text && !part.text.trim().is_empty()
             };
             let began = request.parts.iter().find(asks).map(|part| part.text.trim());
-            let tag = began.map(|text| keyring.text(text.as_bytes()).max(1)).unwrap_or_default();
-            self.conversation = tag.to_le_bytes();
+            // Callers see it: no hash whose seed could be told from its values.
+            let tag = began.map(|text| keyring.tag("conversation", text.as_bytes()).0.max(1));
+            self.conversation = tag.unwrap_or_default().to_le_bytes();
             let elsewhere = |at: &&Conversation| **at != self.conversation;
             let moved = self.conversations.iter().filter(elsewhere).count();
             self.bonds.moved = u16::try_from(moved).unwrap_or(u16::MAX);

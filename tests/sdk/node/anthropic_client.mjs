@@ -83,6 +83,28 @@ await leaves(async () => {
   const stream = await ask(at, { stream: true }, { headers: { "x-mock": "slow=100" } });
   for await (const _ of stream) break;
 });
+
+const thinks = { thinking: { type: "enabled", budget_tokens: 1024 }, max_tokens: 8000 };
+const [bound, thief] = ["own", "thief"].map((name) =>
+  client("bind", { apiKey: `sk-live-sdk-node-${name}` }),
+);
+for (const answer of [
+  ask(bound, thinks),
+  bound.messages.stream(request(thinks)).finalMessage(),
+]) {
+  const { content } = await answer;
+  assert(content[0].type === "thinking" && content[0].signature.startsWith("sgb1"), content[0]);
+  const messages = [
+    { role: "user", content: ASK },
+    { role: "assistant", content },
+    { role: "user", content: "And?" },
+  ];
+  const again = await ask(bound, { messages, ...thinks });
+  assert(again.content[0].signature.startsWith("sgb1"), again);
+  await refused("another's thinking", Anthropic.BadRequestError, () => ask(thief, { messages, ...thinks }));
+}
+console.log("ok bound thinking, plain and streamed, and a next turn with it");
+
 const hurried = client("pace", { apiKey: "sk-live-sdk-node-pace" });
 await recovers(() => ask(hurried));
 await fiftyAtOnce(async (more) => (await ask(at, {}, {}, ASK + more)).content[0].text);
