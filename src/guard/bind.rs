@@ -6,6 +6,8 @@
 
 mod keys;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
