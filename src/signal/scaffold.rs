@@ -20,7 +20,7 @@ impl Signal for Scaffold {
         // all requests of one product may share their first 512 tokens. Those who never repeat a
         // question, nor one that others ask, are fewer; taken as a third of them for a loose template, a
         // tenth for a tight one.
-        tail: &[(0.4, 0.1), (0.6, 0.07), (0.8, 0.05), (0.95, 0.03)],
+        tail: &[(0.2, 0.1), (0.5, 0.07), (0.8, 0.05), (0.95, 0.03)],
     };
 
     type Params = Params;
