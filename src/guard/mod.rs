@@ -184,7 +184,9 @@ where
         let (inner, room) = (self.inner.clone(), Arc::clone(&self.room));
         Box::pin(async move {
             if challenge::owns(request.uri().path()) {
-                return Ok(room.answer_challenge(request).await.map(Either::Left));
+                // Boxed: few exchanges come here, and all would carry its room.
+                let answer = Box::pin(room.answer_challenge(request)).await;
+                return Ok(answer.map(Either::Left));
             }
             let desk = room.open(&request);
             let response = journey(&room, &desk, inner, request).await;

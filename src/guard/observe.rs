@@ -58,8 +58,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Until an answer begins, the exchange's status is 0.
-    pub(super) fn new(shared: Arc<Shared>, ask: Ask) -> Self {
+    /// Until an answer begins, the exchange's status is 0. Boxed: an answer with its body is moved a
+    /// dozen times on its way out, and two kilobytes with it would be what a small one costs most.
+    pub(super) fn new(shared: Arc<Shared>, ask: Ask) -> Box<Self> {
         let exchange = Exchange {
             ended: ask.at,
             ask,
@@ -67,7 +68,7 @@ impl Watch {
             status: 0,
             completion: Completion::default(),
         };
-        Self {
+        Box::new(Self {
             shared,
             exchange,
             reported: false,
@@ -81,7 +82,7 @@ impl Watch {
             rewriter: None,
             done: Deeds::default(),
             would_do: Deeds::default(),
-        }
+        })
     }
 
     pub(super) fn ask(&self) -> &Ask {
@@ -147,7 +148,7 @@ impl Watch {
 
     /// Goes with the answer's body from here on.
     pub(super) fn observe<R>(
-        mut self,
+        mut self: Box<Self>,
         answer: Response<R>,
         reader: Option<(&'static dyn Dialect, Framing)>,
     ) -> Response<Observed<R>>
@@ -246,7 +247,7 @@ impl Watch {
     }
 
     /// Ends an exchange whose bytes were passed on elsewhere.
-    pub(super) fn closed(mut self, received: u64, sent: u64, ending: Ending) {
+    pub(super) fn closed(mut self: Box<Self>, received: u64, sent: u64, ending: Ending) {
         self.passed = sent;
         self.received = received;
         self.report(ending);

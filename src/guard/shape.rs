@@ -99,6 +99,15 @@ pub(super) async fn request<B>(
     if verdict.action == Action::Allow {
         return Ok(body);
     }
+    // Boxed: few exchanges come here, and all would carry its room.
+    Box::pin(lowered(watch, (room, desk, verdict), (head, body))).await
+}
+
+async fn lowered<B>(
+    watch: &mut Watch,
+    (room, desk, verdict): (&Arc<Room>, &Desk, &Verdict),
+    (head, body): (&mut Parts, Outbound<B>),
+) -> Result<Outbound<B>, Refusal> {
     let policies = room.shared.engine.policies();
     let policy = policies.of(&watch.ask().caller.tenant);
     let plan = desk.reader.and_then(|dialect| Plan::of(policy, verdict, dialect.shapes()));

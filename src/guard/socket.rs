@@ -21,7 +21,7 @@ pub struct Socket {
 #[derive(Debug, Default)]
 struct Seat {
     /// Absent until the switch has been answered, and forever where it is not.
-    watch: Mutex<Option<Watch>>,
+    watch: Mutex<Option<Box<Watch>>>,
     /// Bytes from the client, and to it.
     received: AtomicU64,
     sent: AtomicU64,
@@ -39,7 +39,7 @@ impl Socket {
     }
 
     /// The exchange is this socket's from here on.
-    pub(super) fn take(self, watch: Watch) {
+    pub(super) fn take(self, watch: Box<Watch>) {
         *self.seat.watch() = Some(watch);
     }
 
@@ -67,7 +67,7 @@ impl Socket {
 }
 
 impl Seat {
-    fn watch(&self) -> MutexGuard<'_, Option<Watch>> {
+    fn watch(&self) -> MutexGuard<'_, Option<Box<Watch>>> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -81,10 +81,11 @@ impl Door {
         let peer = Peer { address, tls: self.tls.is_some() };
         let edge = Edge { app, peer, hold, rules: Arc::clone(&self.rules) };
         let Some(acceptor) = &self.tls else {
-            return self.speak((socket, seen, None), edge, deadline).await;
+            return Box::pin(self.speak((socket, seen, None), edge, deadline)).await;
         };
         let stall = settings.deadlines.write_stall();
-        let handshake = acceptor.accept(Wire::new(socket, seen.freeze(), stall));
+        // Boxed like what follows: a connection keeps the room of all it ever awaits for its life.
+        let handshake = Box::pin(acceptor.accept(Wire::new(socket, seen.freeze(), stall)));
         let tls = tokio::select! {
             tls = timeout(settings.deadlines.tls_handshake(), handshake) => tls,
             () = self.drain.cancelled() => return Ok(()),
@@ -96,7 +97,7 @@ impl Door {
             Some(_) => Some(Protocol::Http1),
             None => None,
         };
-        self.speak((tls, BytesMut::new(), agreed), edge, deadline).await
+        Box::pin(self.speak((tls, BytesMut::new(), agreed), edge, deadline)).await
     }
 
     /// The client's address: the socket's, or what a preamble from a listed peer says.
@@ -161,14 +162,14 @@ impl Door {
                 // `Wire` keeps the heads' deadlines. hyper's own comes later, but without one it
                 // would not read, and so not let `Wire` wait, between two requests.
                 http.header_read_timeout(deadlines.keep_alive() + deadlines.head() + SLACK);
-                let connection = http.serve_connection(io, service);
-                self.drive(connection.with_upgrades(), std::future::pending()).await;
+                let connection = http.serve_connection(io, service).with_upgrades();
+                self.drive(Box::pin(connection), std::future::pending()).await;
             }
             Protocol::Http2 => {
                 let io = TokioIo::new(wire.with_frames());
                 let connection = http2(&self.rules.settings.limits).serve_connection(io, service);
                 let idle = activity.idle_for(deadlines.h2_idle(), deadlines.write_stall());
-                self.drive(connection, idle).await;
+                self.drive(Box::pin(connection), idle).await;
             }
         }
         Ok(())
@@ -176,19 +177,18 @@ impl Door {
 
     /// Runs a connection until it ends, has idled too long, or the process stops. In the last case
     /// what is under way may finish; the worker cuts it at the drain deadline.
-    async fn drive(&self, connection: impl Graceful, idle: impl Future<Output = ()>) {
-        let mut connection = std::pin::pin!(connection);
+    async fn drive(&self, mut connection: Pin<Box<impl Graceful>>, idle: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             () = connection.as_mut().run() => return,
             () = self.drain.cancelled() => {
                 connection.as_mut().shut();
-                return connection.run().await;
+                return connection.as_mut().run().await;
             }
             () = idle => connection.as_mut().shut(),
         }
         let grace = self.rules.settings.deadlines.head();
-        let _cut_if_not_gone_by_then = timeout(grace, connection.run()).await;
+        let _cut_if_not_gone_by_then = timeout(grace, connection.as_mut().run()).await;
     }
 }
 

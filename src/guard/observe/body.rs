@@ -28,7 +28,7 @@ pin_project! {
         // Gone, and with it the endpoint's work, once nothing more of it is passed on.
         #[pin]
         inner: Option<R>,
-        watch: Watch,
+        watch: Box<Watch>,
         slow: Option<Slow>,
         breaking: Option<Breaking>,
     }
@@ -76,7 +76,7 @@ impl Breaking {
 }
 
 impl<R> Observed<R> {
-    pub(super) fn new(inner: R, watch: Watch, slow: Option<Slow>) -> Self {
+    pub(super) fn new(inner: R, watch: Box<Watch>, slow: Option<Slow>) -> Self {
         Self { inner: Some(inner), watch, slow, breaking: None }
     }
 }

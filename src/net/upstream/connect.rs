@@ -123,9 +123,11 @@ impl Connector {
             http1::Builder::new().max_buf_size(max_buf).handshake(io).await?;
         let (made, due) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
         let overdue = overdue(made, Arc::clone(&due));
+        // Boxed, or the task would have room for it twice: where it is taken in and where it runs.
+        let connection = Box::pin(connection.with_upgrades());
         let task = tokio::spawn(async move {
             tokio::select! {
-                _told_to_the_sender = connection.with_upgrades() => {}
+                _told_to_the_sender = connection => {}
                 () = overdue => {}
             }
         });

@@ -146,7 +146,8 @@ where
         {
             return Ok((line, true));
         }
-        Ok(match self.connector.connect(h2).await? {
+        // Boxed: most exchanges find a connection, and all would carry the room of two handshakes.
+        Ok(match Box::pin(self.connector.connect(h2)).await? {
             Fresh::Http1(connection) => (Line::Http1(connection), false),
             Fresh::Http2(sender) => {
                 let shared = Shared { sender, streams: Arc::default() };
