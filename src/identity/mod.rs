@@ -152,8 +152,23 @@ impl fmt::Debug for AccountId {
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(hex(&mut [0; 16], [self.0]))
     }
+}
+
+/// Numbers as hex digits, all of each, in `text`. Lines of the decision log hold a dozen of them, for
+/// which the formatting machine is too slow.
+pub(crate) fn hex<N: Into<u64>>(text: &mut [u8], numbers: impl IntoIterator<Item = N>) -> &str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = size_of::<N>() * 2;
+    for (digits, number) in text.chunks_exact_mut(bytes).zip(numbers) {
+        let number: u64 = number.into();
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            *digit = DIGITS[(number >> (4 * place)) as usize & 15];
+        }
+    }
+    // Nothing but digits is in it.
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 impl fmt::Debug for Tag {
@@ -190,15 +205,24 @@ impl FromStr for Tag {
     }
 }
 
-/// Serialised as they print; as they are where people don't read along.
-macro_rules! as_text {
-    ($($name:ty),*) => { $(
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
-            }
+impl Serialize for Tag {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match to.is_human_readable() {
+            true => to.serialize_str(hex(&mut [0; 16], [self.0])),
+            false => self.0.serialize(to),
         }
+    }
+}
 
+impl Serialize for AccountId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+    }
+}
+
+/// Read as they print; as they are where people don't read along.
+macro_rules! from_text {
+    ($($name:ty),*) => { $(
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 if !from.is_human_readable() {
@@ -210,4 +234,4 @@ macro_rules! as_text {
         }
     )* };
 }
-as_text!(AccountId, Tag);
+from_text!(AccountId, Tag);

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Keyring;
+use crate::identity::{Keyring, hex};
 
 /// Numbers in a sketch. The standard error of an estimated Jaccard index is 1/(2 sqrt(32)), 0.09,
 /// at most.
@@ -64,7 +64,7 @@ impl Sketch {
 }
 
 /// One hash function per slot: multiplication by an odd number, upper half kept.
-const SALTS: [u64; SLOTS] = {
+static SALTS: [u64; SLOTS] = {
     let mut salts = [0; SLOTS];
     let (mut slot, mut state) = (0, 0x243f_6a88_85a3_08d3_u64);
     while slot < SLOTS {
@@ -106,8 +106,8 @@ impl Mins {
             self.first[self.distinct] = hash;
             self.distinct += 1;
         }
-        for (slot, salt) in self.slots.iter_mut().zip(SALTS) {
-            *slot = (*slot).min((hash.wrapping_mul(salt) >> 32) as u32);
+        for (slot, salt) in self.slots.iter_mut().zip(&SALTS) {
+            *slot = (*slot).min((hash.wrapping_mul(*salt) >> 32) as u32);
         }
     }
 
@@ -118,15 +118,7 @@ impl Mins {
 
 impl fmt::Display for Sketch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each line of the decision log holds up to two: one write instead of 32 formatted ones.
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; SLOTS * 8];
-        for (digits, slot) in text.chunks_exact_mut(8).zip(self.0) {
-            for (place, digit) in digits.iter_mut().enumerate() {
-                *digit = DIGITS[(slot >> (28 - 4 * place)) as usize & 15];
-            }
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(hex(&mut [0; SLOTS * 8], self.0))
     }
 }
 
@@ -151,7 +143,7 @@ impl FromStr for Sketch {
 
 impl Serialize for Sketch {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        to.serialize_str(hex(&mut [0; SLOTS * 8], self.0))
     }
 }
 

@@ -60,6 +60,19 @@ fn is_particle(c: char) -> bool {
     "的了是在和与及也就都而着吗呢吧个这那我你他们请はがをにのでともやかへ".contains(c)
 }
 
+/// Letters and digits of ASCII, in lower case; nothing else.
+static SMALL: [u8; 256] = {
+    let mut small = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if (byte as u8).is_ascii_alphanumeric() {
+            small[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    small
+};
+
 /// The word being read, or the last character of an unspaced run.
 struct Word {
     bytes: [u8; LONGEST],
@@ -78,12 +91,14 @@ impl Word {
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() {
-            if bytes[at].is_ascii_alphanumeric() {
-                let rest = &bytes[at..];
-                let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric());
-                let run = &rest[..end.unwrap_or(rest.len())];
-                self.push_ascii(run);
-                at += run.len();
+            let small = SMALL[usize::from(bytes[at])];
+            if small != 0 {
+                self.last = None;
+                if let Some(place) = self.bytes.get_mut(self.len) {
+                    *place = small;
+                    self.len += 1;
+                }
+                at += 1;
             } else if bytes[at].is_ascii() {
                 self.end(visit);
                 at += 1;
@@ -104,16 +119,6 @@ impl Word {
         } else if !is_invisible(c) {
             self.end(visit);
         }
-    }
-
-    fn push_ascii(&mut self, run: &[u8]) {
-        self.last = None;
-        let room = &mut self.bytes[self.len..];
-        let fits = run.len().min(room.len());
-        for (place, byte) in room.iter_mut().zip(run) {
-            *place = byte.to_ascii_lowercase();
-        }
-        self.len += fits;
     }
 
     fn push(&mut self, c: char) {
