@@ -1,6 +1,8 @@
 //! What kinds of material a request holds: images, code, tables of data.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::dialect::{Kind, Part};
 use crate::signal::Topics;
@@ -10,19 +12,22 @@ use crate::signal::sketch::words::head;
 const READ: usize = 2048;
 
 /// Stretches that hardly stand anywhere but in code, or in talk of tables.
-const CODE: [&str; 7] =
-    ["```", "#include <", "def __", "function(", "public class ", "fn main", "Traceback ("];
-const DATA: [&str; 5] = [".csv", "DataFrame", "pandas", "GROUP BY", "dataset with"];
+static CODE: LazyLock<[Finder<'_>; 7]> = LazyLock::new(|| {
+    ["```", "#include <", "def __", "function(", "public class ", "fn main", "Traceback ("]
+        .map(Finder::new)
+});
+static DATA: LazyLock<[Finder<'_>; 5]> =
+    LazyLock::new(|| [".csv", "DataFrame", "pandas", "GROUP BY", "dataset with"].map(Finder::new));
 
 /// The topics of a request whose last user turn is `user`.
 pub(super) fn of(parts: &[Part<'_>], user: &str) -> Topics {
     let text = head(user, READ).as_bytes();
-    let holds = |marks: &[&str]| marks.iter().any(|m| memmem::find(text, m.as_bytes()).is_some());
+    let holds = |marks: &[Finder<'_>]| marks.iter().any(|mark| mark.find(text).is_some());
     let images = parts.iter().any(|part| part.kind == Kind::Image);
     Topics::default()
         .with(Topics::IMAGES, images)
-        .with(Topics::CODE, holds(&CODE))
-        .with(Topics::DATA, holds(&DATA))
+        .with(Topics::CODE, holds(&*CODE))
+        .with(Topics::DATA, holds(&*DATA))
 }
 
 #[cfg(test)]

@@ -132,7 +132,8 @@ static CHAINS: Chains = {
     let mut chains = Chains { heads: [NONE; BUCKETS], next: [NONE; PATTERNS.len()] };
     let mut pattern = 0;
     while pattern < PATTERNS.len() {
-        let bucket = bucket(PATTERNS[pattern].0.as_bytes(), 0);
+        let text = PATTERNS[pattern].0.as_bytes();
+        let bucket = bucket([text[0], text[1], text[2]]);
         chains.next[pattern] = chains.heads[bucket];
         chains.heads[bucket] = pattern as u16;
         pattern += 1;
@@ -142,10 +143,10 @@ static CHAINS: Chains = {
 
 /// By the first three bytes: a Chinese character, or most of what tells Latin words apart. A comma
 /// counts as the space it may stand for.
-const fn bucket(text: &[u8], at: usize) -> usize {
+const fn bucket(first: [u8; 3]) -> usize {
     let (mut packed, mut offset) = (0, 0);
     while offset < 3 {
-        let byte = if text[at + offset] == b',' { b' ' } else { text[at + offset] };
+        let byte = if first[offset] == b',' { b' ' } else { first[offset] };
         packed = packed << 8 | byte as u32;
         offset += 1;
     }
@@ -154,8 +155,14 @@ const fn bucket(text: &[u8], at: usize) -> usize {
 
 /// The patterns that can start at byte `at`.
 pub(super) fn candidates(text: &[u8], at: usize) -> impl Iterator<Item = (&'static str, Mark)> {
+    let first = text.get(at..).and_then(<[u8]>::first_chunk).copied();
+    first.into_iter().flat_map(starting_with)
+}
+
+/// The patterns that can start with these bytes.
+pub(super) fn starting_with(first: [u8; 3]) -> impl Iterator<Item = (&'static str, Mark)> {
     let chain = |pattern: u16| (pattern != NONE).then_some(pattern);
-    let first = text.get(at + 2).and_then(|_| chain(CHAINS.heads[bucket(text, at)]));
+    let first = chain(CHAINS.heads[bucket(first)]);
     std::iter::successors(first, move |&pattern| chain(CHAINS.next[usize::from(pattern)]))
         .map(|pattern| PATTERNS[usize::from(pattern)])
 }

@@ -11,16 +11,17 @@ const LOOKS: u32 = 64;
 /// As [`super::scan_normal`] on the normalised text.
 pub(super) fn scan(text: &str) -> u32 {
     let bytes = text.as_bytes();
-    let (mut marks, mut within, mut looks) = (0, false, 0);
-    for (at, &byte) in bytes.iter().enumerate() {
-        let word = byte.is_ascii_alphanumeric();
-        let start = word && !within || matches!(byte, b'<' | b'[');
-        within = word;
-        if !start || at + 2 >= bytes.len() {
+    let (mut marks, mut within, mut looks) = (0, 0, 0);
+    for (at, window) in bytes.windows(3).enumerate() {
+        let &[one, two, three] = window else { continue };
+        let kind = STARTS[usize::from(one)];
+        let start = kind & !within;
+        within = kind & WORD;
+        if start == 0 {
             continue;
         }
-        let first = [bytes[at], bytes[at + 1], bytes[at + 2]].map(fold);
-        for (phrase, mark) in patterns::candidates(&first, 0) {
+        let first = [one, two, three].map(|byte| FOLDED[usize::from(byte)]);
+        for (phrase, mark) in patterns::starting_with(first) {
             if marks & mark.bit() == 0 && likely(&bytes[at..], phrase) {
                 looks += 1;
                 if looks > LOOKS || is_meant(text, at, phrase, mark) {
@@ -38,6 +39,33 @@ fn is_meant(text: &str, at: usize, phrase: &str, mark: Mark) -> bool {
     let (normal, at) = Normal::around(before, after);
     stands(&normal, at, phrase, mark)
 }
+
+/// What a byte may begin, unless it goes on what is begun: a word, or always a phrase of its own.
+const WORD: u8 = 1;
+const ALWAYS: u8 = 2;
+static STARTS: [u8; 256] = {
+    let mut starts = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        starts[byte] = match byte as u8 {
+            b'<' | b'[' => ALWAYS,
+            letter if letter.is_ascii_alphanumeric() => WORD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    starts
+};
+
+static FOLDED: [u8; 256] = {
+    let mut folded = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        folded[byte] = fold(byte as u8);
+        byte += 1;
+    }
+    folded
+};
 
 /// Whether the phrase may stand at the start of `text`, whatever separates its words, and does not
 /// end inside a word.
