@@ -10,7 +10,8 @@ pub(super) fn leads_to(path: &str, suffix: &str) -> bool {
         let end = path.len().checked_sub(suffix.len()).and_then(|start| path.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
     };
-    ends(without_query(path)) || ends(&canonical(path))
+    let path = without_query(path);
+    ends(path) || is_odd(path) && ends(&canonical(path))
 }
 
 /// What `parse` finds in the path as a server routes it: a name, borrowed if the path is spelt
@@ -28,18 +29,24 @@ pub(super) fn named<'a, T>(
 /// `path` in its shortest spelling, without a query. Borrowed if it is that already.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
     let path = without_query(path);
-    let odd = path.ends_with('/')
-        || path.contains(['%', ';', '\\'])
-        || path.contains("//")
-        || path.contains("/.");
-    if !odd {
+    if !is_odd(path) {
         return path.into();
     }
     String::from_utf8_lossy(&resolved(&decoded(path))).into_owned().into()
 }
 
+/// Whether it may have a shorter spelling. Asked a dozen times for each request.
+fn is_odd(path: &str) -> bool {
+    let mut slash = false;
+    let odd = path.bytes().any(|byte| {
+        let after = std::mem::replace(&mut slash, byte == b'/');
+        matches!(byte, b'%' | b';' | b'\\') || after && matches!(byte, b'/' | b'.')
+    });
+    odd || slash
+}
+
 fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
+    memchr::memchr2(b'?', b'#', path.as_bytes()).map_or(path, |end| &path[..end])
 }
 
 /// `path` with every `%XX` replaced, once. What is not an escape stays.

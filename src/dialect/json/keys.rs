@@ -133,9 +133,11 @@ pub(super) fn is_alias(key: &str) -> bool {
 
 /// The same for names with capitals: theirs have aliases in small letters, too.
 fn is_camel_alias(key: &str) -> bool {
+    let ascii = key.is_ascii();
     // What folds to ASCII is ASCII, or longer than it.
-    let folded = |scored: &&&str| {
-        key.len() >= scored.len() && key.chars().map(fold).eq(scored.chars().map(fold))
+    let folded = |scored: &&&str| match ascii {
+        true => key.eq_ignore_ascii_case(scored),
+        false => key.len() >= scored.len() && key.chars().map(fold).eq(scored.chars().map(fold)),
     };
     camel::SCORED.iter().find(folded).is_some_and(|scored| *scored != key)
 }
