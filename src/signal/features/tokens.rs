@@ -97,6 +97,9 @@ pub(super) fn of_request(request: &Request<'_>) -> u32 {
 /// The script that most of a text is written in: 0 for plain letters, else the kind of byte that its
 /// first other letter begins with.
 pub(super) fn script(text: &str) -> u8 {
+    if text.is_ascii() {
+        return 0;
+    }
     let others = text.bytes().filter(|byte| !byte.is_ascii()).count();
     let first = text.bytes().find(|byte| !byte.is_ascii()).filter(|_| others * 2 >= text.len());
     first.map_or(0, |byte| KINDS[usize::from(byte)])
