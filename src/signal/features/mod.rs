@@ -2,6 +2,7 @@
 
 mod answer;
 mod chain;
+mod known;
 mod rates;
 mod tokens;
 mod topics;
@@ -10,11 +11,11 @@ use std::borrow::Cow;
 
 pub use self::answer::Answer;
 use self::chain::{Chain, fold_turns};
+use self::known::Gist;
 pub use self::rates::Rates;
 use super::bonds::Bonds;
 use super::exchange::{Phrases, Prompt};
 use super::lexicon;
-use super::sketch::Sketch;
 use crate::dialect::{Api, Kind, Part, Request, Role, Tool};
 use crate::identity::{Keyring, Tag};
 
@@ -27,6 +28,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
     let parts = &request.parts;
     let system = joined(parts.iter().filter(|part| part.role == Role::System));
     let user = last_user_turn(parts);
+    let (of_system, of_user) = (Gist::known(&system, keyring), Gist::of(&user, keyring));
     let folded = fold_turns(parts, keyring);
     let some = |chain: Chain| if parts.is_empty() { Tag::default() } else { chain.tag() };
     Prompt {
@@ -37,10 +39,10 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         tokens: tokens::of_request(request),
         turns: turns(parts),
-        phrases: lexicon::find(&user).union(schema(request)),
-        system_phrases: lexicon::find(&system),
-        system: Sketch::of(&system, keyring),
-        user: Sketch::of(&user, keyring),
+        phrases: of_user.phrases.union(schema(request)),
+        system_phrases: of_system.phrases,
+        system: of_system.sketch.clone(),
+        user: of_user.sketch,
         tools: tools(&request.tools, keyring),
         skeleton: skeleton(request, keyring),
         last: text_tag(&user, keyring),

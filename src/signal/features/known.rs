@@ -1,0 +1,72 @@
+//! What was made of texts that come again: most requests repeat the system prompt of their product.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::super::exchange::Phrases;
+use super::super::lexicon;
+use super::super::sketch::Sketch;
+use crate::identity::Keyring;
+
+/// The part of a text's features that is dear: some 8 ns a byte, against 0.1 to find them here.
+#[derive(Debug)]
+pub(super) struct Gist {
+    pub(super) phrases: Phrases,
+    pub(super) sketch: Option<Sketch>,
+}
+
+/// Texts remembered, some 50 KiB in all. One replaces whatever has its place.
+const TEXTS: usize = 256;
+
+/// A text's keyed hash and length, by which it is known, and what was made of it.
+type Known = Option<(u64, usize, Arc<Gist>)>;
+
+thread_local! {
+    /// Of each thread its own, so that nobody waits. It only saves time: a gist depends on its text
+    /// and the secret alone, and the hash that finds it on both.
+    static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Gist {
+    pub(super) fn of(text: &str, keyring: &Keyring) -> Self {
+        Self { phrases: lexicon::find(text), sketch: Sketch::of(text, keyring) }
+    }
+
+    /// The same for a text that is likely to come again.
+    pub(super) fn known(text: &str, keyring: &Keyring) -> Arc<Self> {
+        let hash = keyring.text(text.as_bytes());
+        KNOWN.with_borrow_mut(|known| {
+            known.resize(TEXTS, None);
+            let place = &mut known[hash as usize % TEXTS];
+            match place {
+                Some((of, length, gist)) if (*of, *length) == (hash, text.len()) => gist.clone(),
+                _ => {
+                    let gist = Arc::new(Self::of(text, keyring));
+                    *place = Some((hash, text.len(), Arc::clone(&gist)));
+                    gist
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_text_is_what_it_was_and_another_secret_knows_none_of_it() {
+        let keyrings = [Keyring::new([1; 32]), Keyring::new([2; 32])];
+        let texts = ["", "Think step by step about tides, moons, harbours, ships and weather."];
+        let many: Vec<String> = (0..2 * TEXTS).map(|n| format!("{} {n} words", texts[1])).collect();
+        let texts = || texts.into_iter().chain(many.iter().map(String::as_str));
+        for text in texts().chain(texts()) {
+            for keyring in &keyrings {
+                let (known, fresh) = (Gist::known(text, keyring), Gist::of(text, keyring));
+                assert_eq!((&known.sketch, known.phrases), (&fresh.sketch, fresh.phrases));
+            }
+        }
+        let again = |keyring| Arc::ptr_eq(&Gist::known("", keyring), &Gist::known("", keyring));
+        assert!(again(&keyrings[0]));
+    }
+}
