@@ -1,5 +1,5 @@
 //! The guard without sockets: what one exchange costs from its head to what is learnt of it, decision
-//! log included. `cargo bench --bench guard`; below a minute.
+//! log included. `cargo bench --bench guard`; below a minute. No question comes twice, system prompts do.
 //!
 //! With `-- --instructions` it counts instructions under valgrind instead of time. They are the same
 //! from run to run, within a per cent, whatever else the machine does: compare those between commits.
