@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::registry::Family;
-use super::shelf::{Kept, Shelf};
+use super::shelf::{Entries, Kept, Shelf};
 use crate::identity::Tag;
 use crate::time::{Shift, Timestamp};
 
@@ -80,12 +80,9 @@ pub struct Crowd {
     pub recent_at: Timestamp,
     /// The group term in nats, as the engine last computed it.
     pub heat: f32,
-    /// The campaign most of the members are in, as the engine last found. Zero is none. Campaigns
-    /// form anew after a start.
-    #[serde(skip)]
+    /// The campaign most of the members are in, as the engine last found. Zero is none.
     pub campaign: Tag,
     /// Hardly anyone but that campaign uses the key.
-    #[serde(skip)]
     pub condemns: bool,
 }
 
@@ -170,6 +167,18 @@ impl Crowds {
         self.0.amend(key, change).is_some()
     }
 
+    /// Says whose a crowd's key is, and whether hardly anyone else uses it. Tag zero: nobody's.
+    pub fn mark(&self, key: Tag, campaign: Tag, condemns: bool) {
+        let changed = self.0.amend(key, |crowd| {
+            let before = (crowd.campaign, crowd.condemns);
+            (crowd.campaign, crowd.condemns) = (campaign, condemns);
+            before != (campaign, condemns)
+        });
+        if changed == Some(true) {
+            self.0.note(key);
+        }
+    }
+
     /// Weighs one crowd anew.
     pub fn heat(&self, key: Tag, weigh: impl FnOnce(&Crowd) -> f32) {
         self.0.amend(key, |crowd| self.weighed(key, crowd, weigh));
@@ -189,6 +198,11 @@ impl Crowds {
 
     pub fn shelf(&self) -> &dyn Shelf {
         &self.0
+    }
+
+    /// One crowd as its shelf would give it.
+    pub fn entry(&self, key: Tag, out: &mut Entries<'_>) {
+        self.0.entry(key.0, out);
     }
 
     /// Keeps a crowd from being forgotten: its member is active. False when it is forgotten

@@ -7,7 +7,8 @@
 //!
 //! What holds, whatever ends the process (`kill -9`, a crash, an out-of-memory kill) or the machine:
 //!
-//! * A decision (a rung from throttle on, a clearance given or used, a challenge spent) outlives it if
+//! * A decision (a rung from throttle on, a clearance given or used, a challenge spent, an operator's
+//!   order, a campaign contained or let go with its members and the marks of its keys) outlives it if
 //!   it was taken `commit_ms` and the time of one write and one sync before. It is never half there.
 //! * All else outlives it if it is `evidence_seconds` older.
 //! * What [`Store::commit`] has confirmed is on disk.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Account, Granted, Keys, REFUSED, Shown};
 use crate::dialect::Api;
+use crate::engine::campaign::CampaignId;
 use crate::engine::cohort::{Cohort, STEPS};
 use crate::engine::memory::{KeptPace, Moment, Recall};
 use crate::identity::{Client, Tag};
@@ -38,6 +39,9 @@ pub(in crate::engine) struct Saved {
     score: f32,
     pace: KeptPace,
     refused: [Tag; REFUSED],
+    campaign: Option<CampaignId>,
+    watched: bool,
+    share: Option<KeptPace>,
 }
 
 impl Saved {
@@ -62,11 +66,10 @@ impl Saved {
             score,
             pace,
             refused,
+            share,
+            campaign,
+            watched,
             unwritten: _,
-            // Campaigns form anew after a start.
-            share: _,
-            campaign: _,
-            watched: _,
         } = account;
         Self {
             client,
@@ -88,6 +91,9 @@ impl Saved {
             score,
             pace: KeptPace::of(&pace, now),
             refused,
+            campaign,
+            watched,
+            share: share.map(|share| KeptPace::of(&share, now)),
         }
     }
 
@@ -132,9 +138,9 @@ impl Saved {
             pace: Arc::new(self.pace.pace(recall)),
             refused: self.refused,
             unwritten: None,
-            share: None,
-            campaign: None,
-            watched: false,
+            share: self.share.map(|share| Arc::new(share.pace(recall))),
+            campaign: self.campaign,
+            watched: self.watched,
         })
     }
 }

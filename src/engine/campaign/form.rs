@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rapidhash::v3::rapidhash_v3;
+use serde::{Deserialize, Serialize};
 
 use super::Sighting;
 use super::membership::{bit, is_place};
@@ -23,12 +24,12 @@ use crate::signal::{Crowd, Facet, Family};
 use crate::time::Timestamp;
 
 /// Campaigns at most. Once full, closed ones make room, longest quiet first.
-const CAMPAIGNS: usize = 256;
+pub(super) const CAMPAIGNS: usize = 256;
 
 /// Hot keys followed at most, and members of each that are known by name: those with the smallest
 /// ids, which are keyed hashes, so a fair sample.
-const KEYS: usize = 4096;
-const SAMPLE: usize = 64;
+pub(super) const KEYS: usize = 4096;
+pub(super) const SAMPLE: usize = 64;
 
 /// Members of a sample below which it says nothing, and from which it can say "hardly anyone else".
 const FEWEST: usize = 5;
@@ -45,20 +46,20 @@ const FORGET: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) campaigns: BTreeMap<CampaignId, Campaign>,
-    hot: BTreeMap<Tag, Hot>,
-    reviewed: Timestamp,
+    pub(super) hot: BTreeMap<Tag, Hot>,
+    pub(super) reviewed: Timestamp,
 }
 
 /// A hot key and some of those who hold it.
-#[derive(Debug)]
-struct Hot {
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Hot {
     facet: Facet,
-    sample: BTreeMap<AccountId, Seen>,
-    last: Timestamp,
+    pub(super) sample: BTreeMap<AccountId, Seen>,
+    pub(super) last: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Seen {
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Seen {
     campaign: Option<CampaignId>,
     fired: u8,
     established: bool,
@@ -256,14 +257,12 @@ impl Ledger {
         let Some(facet) = self.hot.get(&key).map(|hot| hot.facet) else { return };
         let Some(campaign) = self.campaigns.get_mut(&id) else {
             // Forgotten: its marks go as they are met.
-            fleet.crowds.amend(key, |crowd| crowd.campaign = Tag::default());
+            fleet.crowds.mark(key, Tag::default(), false);
             return;
         };
         if campaign.keys.len() < Campaign::KEYS || campaign.keys.contains_key(&key) {
             campaign.keys.insert(key, facet);
-            fleet
-                .crowds
-                .amend(key, |crowd| (crowd.campaign, crowd.condemns) = (id.into(), condemns));
+            fleet.crowds.mark(key, id.into(), condemns);
         }
     }
 
@@ -271,7 +270,7 @@ impl Ledger {
         if let Some(campaign) = self.campaigns.get_mut(&id) {
             campaign.keys.remove(&key);
         }
-        fleet.crowds.amend(key, |crowd| (crowd.campaign, crowd.condemns) = (Tag::default(), false));
+        fleet.crowds.mark(key, Tag::default(), false);
     }
 
     /// Pairs of campaigns that are one, the older first.

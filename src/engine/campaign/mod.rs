@@ -12,6 +12,7 @@ mod count;
 mod desk;
 mod form;
 mod harvest;
+mod kept;
 mod membership;
 mod record;
 mod release;
@@ -27,6 +28,8 @@ use self::form::Ledger;
 pub(super) use self::form::is_followed;
 use self::harvest::Tally;
 pub use self::harvest::{Capability, Harvest, Pivot, Taken};
+use self::kept::Told;
+pub(super) use self::kept::{TABLES, is_theirs};
 pub(super) use self::membership::{Matches, is_place};
 pub use self::record::{About, Campaign, CampaignId, Member, NotACampaignId, State};
 pub use self::release::Release;
@@ -70,6 +73,7 @@ pub(super) struct Campaigns {
     /// What requests need to know of contained campaigns.
     contained: RwLock<BTreeMap<CampaignId, Bucket>>,
     releases: Releases,
+    told: Mutex<Told>,
 }
 
 /// What the members of a contained campaign share.

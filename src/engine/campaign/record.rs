@@ -61,12 +61,15 @@ impl FromStr for CampaignId {
 
 impl Serialize for CampaignId {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
     }
 }
 
 impl<'de> Deserialize<'de> for CampaignId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if !from.is_human_readable() {
+            return u64::deserialize(from).map(Self);
+        }
         let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
         text.parse().map_err(de::Error::custom)
     }
@@ -164,6 +167,15 @@ impl Campaign {
     pub const KEYS: usize = 256;
     pub const MEMBERS: usize = 1024;
     pub const TENANTS: usize = 8;
+
+    pub(super) fn is_contained(&self) -> bool {
+        self.about.state == State::Contained
+    }
+
+    /// What is decided of it.
+    pub(super) fn stance(&self) -> (State, Option<Timestamp>) {
+        (self.about.state, self.about.contained_since)
+    }
 }
 
 /// One account of a campaign.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::KeyHash;
 use crate::identity::AccountId;
+use crate::signal::shelf::{decode, encode};
 use crate::signal::{Exchange, Model};
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 /// A model that came out, as the operator says.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -48,14 +49,14 @@ pub(super) struct Releases {
 
 /// Since when the fleet is watched, and the counts at each named release: of all exchanges, and of
 /// those on the model.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 struct Watch {
     began: Option<Timestamp>,
     named: BTreeMap<Model, (Timestamp, u64, u64)>,
 }
 
-#[derive(Clone, Debug)]
-struct Answered {
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Answered {
     first: Timestamp,
     exchanges: u64,
     /// The fleet's exchanges when this model first answered.
@@ -120,5 +121,35 @@ impl Releases {
         }
         new.sort_by(|a, b| a.model.cmp(&b.model));
         new
+    }
+}
+
+/// What is written down.
+impl Releases {
+    pub(super) fn models(&self) -> BTreeMap<Model, Answered> {
+        self.models.iter().map(|known| (known.key().clone(), known.value().clone())).collect()
+    }
+
+    /// Since when the fleet is watched, and how much it has asked.
+    pub(super) fn watch(&self) -> Vec<u8> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        encode(&(self.total.load(Relaxed), watch))
+    }
+
+    pub(super) fn recall_model(&self, name: &str, value: &[u8], by: Shift) -> bool {
+        let Some(mut answered) = decode::<Answered>(value) else { return false };
+        let room = self.models.len() < NAMES || self.models.contains_key(&Model::from(name));
+        answered.first = answered.first.shifted(by);
+        let sound = room && answered.accounts.len() <= ACCOUNTS;
+        sound.then(|| self.models.insert(Model::from(name), answered)).is_some()
+    }
+
+    /// What operators have named came out when they say, whatever became of the clock.
+    pub(super) fn recall_watch(&self, value: &[u8], by: Shift) -> bool {
+        let Some((total, mut watch)) = decode::<(u64, Watch)>(value) else { return false };
+        watch.began = watch.began.map(|began| began.shifted(by));
+        self.total.store(total, Relaxed);
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+        true
     }
 }

@@ -44,7 +44,7 @@ impl Review<'_> {
         });
         contained.retain(|id, _| ledger.campaigns.contains_key(id));
         for campaign in ledger.campaigns.values_mut() {
-            let policy = self.policy(campaign);
+            let policy = policy_of(campaign, self.policies);
             self.weigh(campaign);
             self.settle(campaign, &policy);
             let id = campaign.about.id;
@@ -55,12 +55,6 @@ impl Review<'_> {
                 contained.remove(&id);
             }
         }
-    }
-
-    /// That of the tenant with most members.
-    fn policy(&self, campaign: &Campaign) -> Containment {
-        let most = campaign.about.tenants.iter().max_by_key(|(_, members)| **members);
-        most.map_or(self.policies.defaults().campaign, |(name, _)| self.policies.of(name).campaign)
     }
 
     /// Evidence by family: the most that any of its hot keys shows.
@@ -152,6 +146,12 @@ impl Campaign {
     }
 }
 
+/// The policy of the tenant with most members.
+pub(super) fn policy_of(campaign: &Campaign, policies: &Policies) -> Containment {
+    let most = campaign.about.tenants.iter().max_by_key(|(_, members)| **members);
+    most.map_or(policies.defaults().campaign, |(name, _)| policies.of(name).campaign)
+}
+
 /// Nats that a move to a new model tells: `n KL(share || fleet's share)` over the inflation that
 /// members of any crowd show, capped.
 fn pivoted(pivot: &Pivot) -> f32 {
@@ -165,7 +165,7 @@ fn pivoted(pivot: &Pivot) -> f32 {
 }
 
 /// What members share from now on. Paces go on where they stood.
-fn bucket(campaign: &Campaign, policy: &Containment, before: Option<Bucket>) -> Bucket {
+pub(super) fn bucket(campaign: &Campaign, policy: &Containment, before: Option<Bucket>) -> Bucket {
     let tightened = policy.tightening(campaign.about.score);
     let paces = [
         f64::from(policy.requests.requests_per_minute.get()),

@@ -1,5 +1,7 @@
 //! Campaigns through the engine's own verbs.
 
+mod kept;
+
 use std::time::Duration;
 
 use super::*;

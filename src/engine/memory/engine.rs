@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Extent, KeptPace, Moment, Recall, Record, Remember, Sink, Urgency};
 use crate::engine::account::{Account, Saved};
-use crate::engine::{Engine, Ruling, lock};
+use crate::engine::{Engine, Ruling, campaign, lock};
 use crate::identity::{AccountId, TenantName};
 use crate::policy::Action;
 use crate::signal::changes::Changed;
@@ -23,14 +23,16 @@ const ASKERS: &str = "askers";
 
 impl Remember for Engine {
     fn tables(&self) -> Vec<&'static str> {
-        let own = [COLUMNS, ACCOUNTS, CROWDS, MARKS, POOLS, RULINGS];
-        own.into_iter().chain(self.shelves().skip(1).map(|(name, _)| name)).collect()
+        let own = [COLUMNS, ACCOUNTS, CROWDS, MARKS, POOLS, RULINGS].into_iter();
+        let own = own.chain(campaign::TABLES);
+        own.chain(self.shelves().skip(1).map(|(name, _)| name)).collect()
     }
 
     fn watch(&self) {
         self.unwritten.evidence.watch();
         self.unwritten.decisions.watch();
         self.rulings.unwritten.watch();
+        self.campaigns.watch();
         self.shelves().for_each(|(_, shelf)| shelf.watch());
     }
 
@@ -46,11 +48,18 @@ impl Remember for Engine {
             Changed::Anything => self.every_ruling(out),
         }
         self.changed_accounts(Urgency::Decision, now, out);
+        self.campaigns.decisions(
+            &mut |key, out| {
+                self.fleet.crowds.entry(key, &mut |key, value| put(out, CROWDS, key, value));
+            },
+            out,
+        );
     }
 
     fn evidence(&self, now: Moment, out: &mut Sink<'_>) {
         self.changed_accounts(Urgency::Evidence, now, out);
         self.pools_told(false, now, out);
+        self.campaigns.evidence(now, out);
         for (name, shelf) in self.shelves() {
             shelf.changed(&mut |key, value| put(out, name, key, value));
         }
@@ -60,6 +69,7 @@ impl Remember for Engine {
         self.marks(true, out);
         self.every_ruling(out);
         self.pools_told(true, now, out);
+        self.campaigns.everything(now, extent, out);
         for (id, account) in self.every_account() {
             let account = lock(&account).clone();
             if extent == Extent::Whole || account.must_last() {
@@ -80,6 +90,9 @@ impl Remember for Engine {
             (COLUMNS, Some(value)) => self.recall_columns(value),
             (MARKS, Some(value)) => self.recall_marks(value, recall),
             (POOLS, Some(value)) => self.recall_pool(key, value, recall),
+            (table, _) if campaign::is_theirs(table) => {
+                self.campaigns.recall(record, recall, &self.rules().settings.campaign.releases)
+            }
             (table, Some(value)) => {
                 let shelf = self.shelves().find(|(name, _)| *name == table);
                 shelf.is_some_and(|(_, shelf)| shelf.recall(key, value, recall.shift))
@@ -92,6 +105,7 @@ impl Remember for Engine {
         for (_, account) in self.every_account() {
             self.fleet.recount_recalled(&mut lock(&account));
         }
+        self.campaigns.recalled(&self.rules().policies);
     }
 
     fn waiting(&self) -> usize {

@@ -11,7 +11,7 @@
 mod engine;
 mod pace;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

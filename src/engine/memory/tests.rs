@@ -6,12 +6,12 @@ use super::*;
 use crate::engine::tests::{
     ENFORCE, START, ask, campaign, cross_ids, engine, harvesting, seconds, served,
 };
-use crate::engine::{Clearance, Ending, Exchange, Order, Policies, Settings, Verdict, lock};
+use crate::engine::{Clearance, Ending, Exchange, Order, Policies, Settings, lock};
 use crate::identity::Tag;
 use crate::policy::{Period, Settings as PolicySettings};
 use crate::signal::{Ask, Step, Trial};
 
-const THEN: Moment = Moment { at: START, nanos: 5_000_000_000 };
+pub(in crate::engine) const THEN: Moment = Moment { at: START, nanos: 5_000_000_000 };
 
 /// Where ids that were issued to others suffice for a challenge.
 const STRICT: &str = r#"{"defaults": {"mode": "enforce",
@@ -19,32 +19,32 @@ const STRICT: &str = r#"{"defaults": {"mode": "enforce",
 
 /// Records as a file would hold them, one after the other.
 #[derive(Debug, Default)]
-struct Written(Vec<Owned>);
+pub(in crate::engine) struct Written(pub(in crate::engine) Vec<Owned>);
 
 /// Table, key and value.
 type Owned = (&'static str, Vec<u8>, Option<Vec<u8>>);
 
 impl Written {
-    fn take(&mut self, give: impl FnOnce(&mut Sink<'_>)) {
+    pub(in crate::engine) fn take(&mut self, give: impl FnOnce(&mut Sink<'_>)) {
         give(&mut |record| {
             let value = record.value.map(<[u8]>::to_vec);
             self.0.push((record.table, record.key.to_vec(), value));
         });
     }
 
-    fn everything(engine: &Engine, now: Moment) -> Self {
+    pub(in crate::engine) fn everything(engine: &Engine, now: Moment) -> Self {
         let mut written = Self::default();
         written.take(|out| engine.preamble(out));
         written.take(|out| engine.everything(now, Extent::Whole, out));
         written
     }
 
-    fn changes(&mut self, engine: &Engine, now: Moment) {
+    pub(in crate::engine) fn changes(&mut self, engine: &Engine, now: Moment) {
         self.take(|out| engine.decisions(now, out));
         self.take(|out| engine.evidence(now, out));
     }
 
-    fn recalled(&self, policy: &str, recall: Recall) -> Engine {
+    pub(in crate::engine) fn recalled(&self, policy: &str, recall: Recall) -> Engine {
         let again = engine(policy);
         for (table, key, value) in &self.0 {
             let record = Record { table, key, value: value.as_deref() };
@@ -56,7 +56,8 @@ impl Written {
     }
 }
 
-const AT_ONCE: Recall = Recall { now: THEN, shift: Shift(0), stepped: Shift(0), version: VERSION };
+pub(in crate::engine) const AT_ONCE: Recall =
+    Recall { now: THEN, shift: Shift(0), stepped: Shift(0), version: VERSION };
 
 /// Traffic of a dozen accounts, some of them alike: what it is told by a seed.
 fn exchange(seed: u32, at: u64) -> Exchange {
@@ -78,16 +79,11 @@ fn exchange(seed: u32, at: u64) -> Exchange {
     exchange
 }
 
-/// The verdict but for the campaign: campaigns form anew after a start, out of crowds as hot as before.
-fn judged(engine: &Engine, ask: &Ask) -> Verdict {
-    Verdict { campaign: None, contained: false, ..engine.assess(ask) }
-}
-
 fn go_on(engine: &Engine, seeds: &[u32], from: u64) -> Vec<String> {
     let mut said = Vec::new();
     for (n, seed) in seeds.iter().enumerate() {
         let exchange = exchange(*seed, from + n as u64 * 30);
-        said.push(format!("{:?}", judged(engine, &exchange.ask)));
+        said.push(format!("{:?}", engine.assess(&exchange.ask)));
         engine.learn(&exchange);
         engine.tick(exchange.ended);
     }
@@ -123,6 +119,8 @@ proptest! {
         let said = go_on(&first, &next, at);
         prop_assert_eq!(&go_on(&one, &next, at), &said);
         prop_assert_eq!(&go_on(&other, &next, at), &said);
+        prop_assert_eq!(one.campaigns(), first.campaigns());
+        prop_assert_eq!(other.campaigns(), first.campaigns());
     }
 
     #[test]
@@ -150,9 +148,9 @@ fn a_campaign_is_as_condemned_after_a_start_as_before() {
     let after = Written::everything(&before, THEN).recalled(ENFORCE, AT_ONCE);
     let newcomer = harvesting(ask(200, 1, seconds(620)));
     for request in [newcomer, ask(12, 1, seconds(621)), ask(60, 1, seconds(622))] {
-        let said = judged(&before, &request);
+        let said = before.assess(&request);
         assert!(said.action >= Action::Shape, "{said:?}");
-        assert_eq!(judged(&after, &request), said);
+        assert_eq!(after.assess(&request), said);
     }
 }
 

@@ -5,7 +5,7 @@
 //! key; in [`Tiers`] every key begins with the tier's number.
 
 use super::super::changes::Changed;
-use super::super::shelf::{Entries, Kept, Shelf, decode, encode};
+use super::super::shelf::{Entries, Kept, Shelf, decode, decode_short, encode};
 use super::*;
 use crate::time::Shift;
 
@@ -37,6 +37,14 @@ impl<V: Kept + Clone + Send + Sync> Index<V> {
             all.extend(map.iter().map(|entry| (*entry.key(), turn, entry.clone())));
         }
         all
+    }
+
+    /// What is known of one key, if anything is.
+    pub fn entry(&self, key: u64, out: &mut Entries<'_>) {
+        if let Some(placed) = self.placed(key) {
+            out(&[], &encode(&self.state()));
+            out(&key.to_le_bytes(), &encode(&placed));
+        }
     }
 
     fn take_back(&self, key: u64, turn: u32, value: V) {
@@ -105,7 +113,7 @@ impl<V: Kept + Clone + Send + Sync> Shelf for Index<V> {
             return true;
         }
         let key = key.try_into().map(u64::from_le_bytes);
-        let (Ok(key), Some((turn, mut value))) = (key, decode::<(u32, V)>(value)) else {
+        let (Ok(key), Some((turn, mut value))) = (key, decode_short::<(u32, V)>(value)) else {
             return false;
         };
         value.shift(by);
