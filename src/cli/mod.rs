@@ -1,5 +1,6 @@
 //! What the program can be asked to do, one file per verb.
 
+mod campaign;
 mod check;
 mod failure;
 mod fetch;
@@ -67,6 +68,9 @@ enum Command {
     Tune(tune::Options),
     /// Answer a challenge: the link that a refusal names.
     Solve { url: String },
+    /// List campaigns, show one, or say what becomes of it.
+    #[command(subcommand)]
+    Campaign(campaign::Campaigns),
     #[command(flatten)]
     Orders(orders::Orders),
 }
@@ -83,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Protocol(options) => protocol::run(&options),
         Command::Tune(options) => tune::run(&options),
         Command::Solve { url } => solve::solve(&url),
+        Command::Campaign(campaigns) => campaign::run(campaigns),
         Command::Orders(orders) => orders::run(orders),
     }
 }

@@ -158,7 +158,7 @@ fn rule(account: AccountId, action: Action, scope: Scope, word: Word) -> Result<
     send(Verb::Rule { account, action, models, lasts_seconds }, word)
 }
 
-fn send(verb: Verb, word: Word) -> Result<(), Failure> {
+pub(super) fn send(verb: Verb, word: Word) -> Result<(), Failure> {
     let words = |text: String, what: &str| {
         Words::try_from(text).map_err(|why| Failure::Mistakes(format!("--{what}: {why}")))
     };
@@ -190,7 +190,7 @@ fn page(id: &str, json: bool, tenant: Option<&str>) -> Result<String> {
 
 impl Desk {
     /// Asks for a page, or posts an order.
-    fn ask(&self, path: &str, body: Option<String>) -> Result<String> {
+    pub(super) fn ask(&self, path: &str, body: Option<String>) -> Result<String> {
         let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))
             .parse()
             .with_context(|| format!("`{}` is no address of an admin listener", self.admin))?;
@@ -231,7 +231,7 @@ fn exchange(text: &str) -> Result<ExchangeId, String> {
     tag.map(ExchangeId).ok_or_else(|| "sg_ and 16 hex digits are expected".to_owned())
 }
 
-fn seconds(text: &str) -> Result<u32, String> {
+pub(super) fn seconds(text: &str) -> Result<u32, String> {
     let expected = || "a number and s, m, h or d are expected: 90s, 30m, 12h, 30d".to_owned();
     let unit = text.chars().last().ok_or_else(expected)?;
     let number: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| expected())?;

@@ -100,7 +100,7 @@ impl Engine {
         let told = Told { rules: (&rules.settings, policy), fleet: &self.fleet, now };
         let ruling = self.rulings.of(account);
         let campaign = held.campaign.filter(|_| !held.established);
-        let contained = campaign.is_some_and(|id| self.campaigns.is_contained(id));
+        let contained = campaign.is_some_and(|id| self.campaigns.containment(id).is_some());
         Some(Explanation { ruling, campaign, contained, ..told.explain(account, &held) })
     }
 }
@@ -277,7 +277,7 @@ impl Explanation {
     }
 }
 
-fn at(when: Timestamp) -> String {
+pub(super) fn at(when: Timestamp) -> String {
     let known = i64::try_from(when.as_millis()).ok();
     let known = known.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     known.map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"))

@@ -42,7 +42,7 @@ use self::fleet::Fleet;
 use self::learning::Learning;
 pub use self::log::{End, Line};
 use self::memory::{Unwritten, Urgency};
-pub use self::order::{Disobeyed, NotWords, Order, Ruling, Verb, Words};
+pub use self::order::{Disobeyed, NotWords, Order, Ordered, Ruling, Verb, Words};
 use self::pace::Pools;
 pub use self::pace::{Pace, Window};
 use self::rulings::Rulings;
@@ -175,6 +175,7 @@ impl Engine {
         let prior =
             if account.established { settings.prior_established } else { settings.prior_new };
         let score = prior + sum.families.iter().sum::<f32>() + crowd.heat;
+        let contained = campaign.and_then(|found| self.campaigns.containment(found.campaign));
         let verdict = Verdict {
             score,
             prior,
@@ -182,7 +183,8 @@ impl Engine {
             group: crowd.heat,
             facet: crowd.facet,
             campaign: campaign.map(|found| found.campaign),
-            contained: campaign.is_some_and(|found| self.campaigns.is_contained(found.campaign)),
+            contained: contained.is_some(),
+            ordered: contained == Some(true),
             ..Verdict::default()
         };
         let watched = crowd.heat > 0.0 || !crowd.matches.is_empty();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::campaign::{CampaignId, State};
 use crate::identity::AccountId;
 use crate::policy::Action;
 use crate::signal::ExchangeId;
@@ -43,6 +44,12 @@ pub enum Verb {
         exchange: Option<ExchangeId>,
         right: bool,
     },
+    /// Lets the members of a campaign share one pace whatever its score, in shadow mode too.
+    Contain { campaign: CampaignId, lasts_seconds: u32 },
+    /// Lets go of a campaign, which is watched and not contained.
+    Release { campaign: CampaignId, lasts_seconds: u32 },
+    /// Lets go of a campaign for good, or until the time is over and it is active still.
+    Close { campaign: CampaignId, lasts_seconds: u32 },
 }
 
 /// Why an order was not carried out.
@@ -54,6 +61,8 @@ pub enum Disobeyed {
     NotKnown,
     #[error("there is no ruling on this account")]
     NotRuled,
+    #[error("there is no such campaign")]
+    NoCampaign,
     #[error("100,000 rulings are in force, and no more fit")]
     Full,
 }
@@ -63,17 +72,29 @@ const MOST_MODELS: usize = 32;
 const LONGEST_MODEL: usize = 200;
 
 impl Verb {
-    pub fn account(&self) -> AccountId {
-        match self {
-            Self::Rule { account, .. }
-            | Self::Lift { account }
-            | Self::Clear { account }
-            | Self::Review { account, .. } => *account,
+    /// The campaign it is about, what is to become of that, and for how many seconds.
+    pub(super) fn on_campaign(&self) -> Option<(CampaignId, State, u32)> {
+        match *self {
+            Self::Contain { campaign, lasts_seconds } => {
+                Some((campaign, State::Contained, lasts_seconds))
+            }
+            Self::Release { campaign, lasts_seconds } => {
+                Some((campaign, State::Watching, lasts_seconds))
+            }
+            Self::Close { campaign, lasts_seconds } => {
+                Some((campaign, State::Closed, lasts_seconds))
+            }
+            Self::Rule { .. } | Self::Lift { .. } | Self::Clear { .. } | Self::Review { .. } => {
+                None
+            }
         }
     }
 
     /// What is wrong with it, though it could be read.
     pub fn objection(&self) -> Option<&'static str> {
+        if self.on_campaign().is_some_and(|(_, _, lasts_seconds)| lasts_seconds == 0) {
+            return Some("an order on a campaign lasts a second at least");
+        }
         let Self::Rule { models, lasts_seconds, .. } = self else { return None };
         if *lasts_seconds == 0 {
             return Some("a ruling lasts a second at least");
@@ -119,6 +140,26 @@ impl Ruling {
             None => model == named,
         };
         self.expires > now && (self.models.is_empty() || self.models.iter().any(about))
+    }
+}
+
+/// What an operator has said is to become of a campaign, until it expires.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Ordered {
+    pub state: State,
+    pub owner: Words,
+    pub reason: Words,
+    pub since: Timestamp,
+    pub expires: Timestamp,
+}
+
+impl Ordered {
+    /// What an order given at `now` says of a campaign, if it is about one.
+    pub(super) fn made(order: &Order, now: Timestamp) -> Option<(CampaignId, Self)> {
+        let (campaign, state, lasts) = order.verb.on_campaign()?;
+        let expires = now + Duration::from_secs(lasts.into());
+        let (owner, reason) = (order.owner.clone(), order.reason.clone());
+        Some((campaign, Self { state, owner, reason, since: now, expires }))
     }
 }
 

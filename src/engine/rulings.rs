@@ -26,16 +26,19 @@ impl Engine {
             Verb::Lift { account } => {
                 self.rulings.lift(account).then_some(()).ok_or(Disobeyed::NotRuled)
             }
-            Verb::Clear { account } => {
-                let found = self.find(account).ok_or(Disobeyed::NotKnown)?;
+            Verb::Clear { account: id } => {
+                let found = self.find(id).ok_or(Disobeyed::NotKnown)?;
                 let mut account = lock(&found);
                 account.absolve(now);
-                self.note(order.verb.account(), &mut account, Urgency::Decision);
+                self.note(id, &mut account, Urgency::Decision);
                 self.fleet.speak(&mut account, 0, &self.rules().settings.group);
                 self.fleet.recount(&mut account);
                 Ok(())
             }
             Verb::Review { .. } => Ok(()),
+            Verb::Contain { .. } | Verb::Release { .. } | Verb::Close { .. } => {
+                self.order_campaign(order, now)
+            }
         }
     }
 

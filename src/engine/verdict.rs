@@ -28,6 +28,9 @@ pub struct Verdict {
     pub campaign: Option<CampaignId>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub contained: bool,
+    /// An operator has ordered that: it is carried out in shadow mode too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
     /// What the ladder calls for, or the containment.
     pub action: Action,
     /// Whether policy carries it out. If not, the exchange passes and this is a "would have".
@@ -79,7 +82,11 @@ impl Verdict {
             );
         }
         if let Some(campaign) = self.campaign {
-            let what = if self.contained { ": its members share one pace" } else { "" };
+            let what = match (self.contained, self.ordered) {
+                (false, _) => "",
+                (true, false) => ": its members share one pace",
+                (true, true) => ": its members share one pace, by an operator's order",
+            };
             let _ = write!(words, "\n  It is in campaign {campaign}{what}.");
         }
         words

@@ -53,7 +53,8 @@ pub(super) fn enforce(
 
 /// What the caller shares with the other members of its campaign, where that is carried out.
 fn contained(engine: &Engine, policy: &Policy, (ask, verdict): (&Ask, &Verdict)) -> Option<Bucket> {
-    let carried_out = verdict.contained && verdict.enforced && policy.contains() && !verdict.ruled;
+    let contains = verdict.ordered || policy.contains();
+    let carried_out = verdict.contained && verdict.enforced && contains && !verdict.ruled;
     let campaign = verdict.campaign.filter(|_| carried_out)?;
     engine.bucket(campaign, ask.caller.account)
 }

@@ -105,6 +105,7 @@ impl Campaign {
             self.about.contained_since = other.about.contained_since;
             self.rate_at_onset = other.rate_at_onset;
         }
+        self.about.order = self.about.order.take().or(other.about.order);
         self.about.first_seen = self.about.first_seen.min(other.about.first_seen);
         self.about.last_seen = self.about.last_seen.max(other.about.last_seen);
         self.about.replacements += other.about.replacements;

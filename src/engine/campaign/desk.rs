@@ -1,12 +1,15 @@
 //! What the engine asks of campaigns, and tells of them.
 
+use super::state::Review;
 use super::{About, Bucket, Campaign, CampaignId, Sighting, State, Tally};
 use crate::engine::account::Account;
 use crate::engine::fleet::NEWCOMER;
+use crate::engine::order::{Disobeyed, Order, Ordered};
 use crate::engine::{Engine, Rules, Verdict, lock};
 use crate::identity::AccountId;
 use crate::policy::{Action, Policy};
 use crate::signal::{Ask, Exchange};
+use crate::time::Timestamp;
 
 impl Engine {
     /// Leaves word for the next tick of an account that holds keys of hot crowds or campaigns.
@@ -51,6 +54,20 @@ impl Engine {
         Some(bucket)
     }
 
+    /// Lets an operator's word on a campaign take effect, as of `now`.
+    pub(in crate::engine) fn order_campaign(
+        &self,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<(), Disobeyed> {
+        let Some(ordered) = Ordered::made(order, now) else { return Ok(()) };
+        let rules = self.rules();
+        let (settings, policies) = (&rules.settings, &*rules.policies);
+        let accounts = self.accounts.len();
+        self.campaigns
+            .obey(ordered, &Review { now, policies, settings, fleet: &self.fleet, accounts })
+    }
+
     /// Every campaign at a glance, largest first.
     pub fn campaigns(&self) -> Vec<About> {
         self.campaigns.all()
@@ -67,16 +84,22 @@ impl Engine {
     }
 }
 
-/// Raises the action on a member of a contained campaign to throttle, where it is milder. Returns
-/// whether the action is carried out.
+/// Makes the action on a member of a contained campaign a throttle, where it is milder, or where it is
+/// not carried out while containment is. Returns whether the action is carried out.
 pub(in crate::engine) fn raise(policy: &Policy, verdict: &mut Verdict) -> bool {
     let ladder = policy.enforces(verdict.action);
-    let milder = verdict.contained && verdict.action < Action::Throttle;
-    // In shadow, containment must not take the place of a rung that is carried out.
-    let raised = milder && (policy.contains() || !ladder || verdict.action == Action::Allow);
+    let contains = verdict.ordered || policy.contains();
+    let raised = verdict.contained
+        && match verdict.action {
+            Action::Allow => true,
+            // In shadow, containment must not take the place of a rung that is carried out.
+            Action::Shape => contains || !ladder,
+            // Nor must whoever is suspected most pass its campaign by.
+            Action::Throttle | Action::Challenge | Action::Drop => contains && !ladder,
+        };
     if !raised {
         return ladder;
     }
     verdict.action = Action::Throttle;
-    policy.contains()
+    contains
 }

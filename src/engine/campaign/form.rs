@@ -247,7 +247,9 @@ impl Ledger {
 
     /// Forgets the closed campaign that has been quiet longest.
     fn make_room(&mut self) -> bool {
-        let closed = self.campaigns.values().filter(|one| one.about.state == State::Closed);
+        let forgettable =
+            |one: &&Campaign| one.about.state == State::Closed && one.about.order.is_none();
+        let closed = self.campaigns.values().filter(forgettable);
         let oldest = closed.min_by_key(|one| (one.about.last_seen, one.about.id));
         let oldest = oldest.map(|one| one.about.id);
         oldest.is_some_and(|id| self.campaigns.remove(&id).is_some())

@@ -160,7 +160,7 @@ impl Campaigns {
         let Some(paces) = decode::<[KeptPace; 2]>(value) else { return false };
         let [whole, own] = paces.map(|pace| Arc::new(pace.pace(recall)));
         let room = contained.len() < CAMPAIGNS || contained.contains_key(&id);
-        let bucket = Bucket { whole, own, slower: [1.0; 2], members: 1 };
+        let bucket = Bucket { whole, own, slower: [1.0; 2], members: 1, ordered: false };
         room.then(|| contained.insert(id, bucket)).is_some()
     }
 
@@ -351,7 +351,8 @@ impl Campaign {
         let always = [&mut about.first_seen, &mut about.last_seen, &mut self.counted_at];
         let sometimes = [&mut about.due, &mut about.contained_since];
         let sometimes = sometimes.into_iter().chain([&mut self.refused_since, &mut self.low_since]);
-        always.into_iter().chain(sometimes.flatten()).for_each(move_by);
+        let ordered = about.order.iter_mut().flat_map(|it| [&mut it.since, &mut it.expires]);
+        always.into_iter().chain(sometimes.flatten()).chain(ordered).for_each(move_by);
         let pivots = about.pivots.iter_mut();
         let unnamed = pivots.filter(|(model, pivot)| !named(model, pivot.released));
         unnamed.for_each(|(_, pivot)| move_by(&mut pivot.released));

@@ -17,6 +17,7 @@ mod membership;
 mod record;
 mod release;
 mod state;
+mod words;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ pub use self::record::{About, Campaign, CampaignId, Member, NotACampaignId, Stat
 pub use self::release::Release;
 use self::release::Releases;
 use super::fleet::Fleet;
+use super::order::{Disobeyed, Ordered};
 use super::pace::Pace;
 use super::settings::Settings;
 use crate::identity::{AccountId, Tag, TenantName};
@@ -88,6 +90,8 @@ pub struct Bucket {
     pub slower: [f64; 2],
     /// Members who lately asked.
     pub members: u32,
+    /// An operator has ordered it.
+    pub ordered: bool,
 }
 
 impl Bucket {
@@ -113,9 +117,10 @@ impl Campaigns {
         }
     }
 
-    /// Whether a campaign is contained. One look-up.
-    pub(super) fn is_contained(&self, id: CampaignId) -> bool {
-        self.contained.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    /// Whether a campaign is contained, and if so, whether by an operator's order. One look-up.
+    pub(super) fn containment(&self, id: CampaignId) -> Option<bool> {
+        let contained = self.contained.read().unwrap_or_else(PoisonError::into_inner);
+        contained.get(&id).map(|bucket| bucket.ordered)
     }
 
     /// What the members of a contained campaign share.
@@ -144,6 +149,21 @@ impl Campaigns {
             let mut contained = self.contained.write().unwrap_or_else(PoisonError::into_inner);
             review.all(&mut ledger, &mut contained);
         }
+    }
+
+    /// Lets an order on a campaign take effect at once.
+    fn obey(
+        &self,
+        (id, ordered): (CampaignId, Ordered),
+        review: &state::Review<'_>,
+    ) -> Result<(), Disobeyed> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |one: &&mut Campaign| one.about.id == id || one.about.merged.contains(&id);
+        let found = ledger.campaigns.values_mut().find(is_it).ok_or(Disobeyed::NoCampaign)?;
+        found.about.order = Some(ordered);
+        let mut contained = self.contained.write().unwrap_or_else(PoisonError::into_inner);
+        review.settle(found, &mut contained);
+        Ok(())
     }
 
     /// What is known of every campaign, largest first.

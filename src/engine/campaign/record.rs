@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::harvest::{Harvest, Pivot};
+use crate::engine::order::Ordered;
 use crate::identity::{AccountId, Tag, TenantName};
 use crate::signal::{Facet, Family, Model};
 use crate::time::Timestamp;
@@ -136,6 +137,9 @@ pub struct About {
     pub due: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contained_since: Option<Timestamp>,
+    /// What an operator has said, in place of the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Ordered>,
     /// The circuit breaker holds it back: it is too large a part of the fleet.
     pub tripped: bool,
     /// Campaigns that have become part of this one.
@@ -173,8 +177,8 @@ impl Campaign {
     }
 
     /// What is decided of it.
-    pub(super) fn stance(&self) -> (State, Option<Timestamp>) {
-        (self.about.state, self.about.contained_since)
+    pub(super) fn stance(&self) -> (State, Option<Timestamp>, Option<&Ordered>) {
+        (self.about.state, self.about.contained_since, self.about.order.as_ref())
     }
 }
 

@@ -40,20 +40,33 @@ impl Review<'_> {
         ledger.campaigns.retain(|_, campaign| {
             let closed = campaign.about.state == State::Closed;
             let few = campaign.about.members < self.settings.group.min_members;
-            !closed || !few && self.now.since(campaign.about.last_seen) < days
+            let quiet = self.now.since(campaign.about.last_seen) >= days;
+            !closed || !few && !quiet || campaign.about.order.is_some()
         });
         contained.retain(|id, _| ledger.campaigns.contains_key(id));
         for campaign in ledger.campaigns.values_mut() {
-            let policy = policy_of(campaign, self.policies);
             self.weigh(campaign);
-            self.settle(campaign, &policy);
-            let id = campaign.about.id;
-            if campaign.about.state == State::Contained {
-                let before = contained.get(&id).cloned();
-                contained.insert(id, bucket(campaign, &policy, before));
-            } else {
-                contained.remove(&id);
-            }
+            self.settle(campaign, contained);
+        }
+    }
+
+    /// Says what becomes of a campaign, and whether it is contained.
+    pub(super) fn settle(
+        &self,
+        campaign: &mut Campaign,
+        contained: &mut BTreeMap<CampaignId, Bucket>,
+    ) {
+        let policy = policy_of(campaign, self.policies);
+        match campaign.ordered(self.now) {
+            Some(state) => campaign.become_of(state, self.now),
+            None => self.follow_rules(campaign, &policy),
+        }
+        let id = campaign.about.id;
+        if campaign.is_contained() {
+            let before = contained.get(&id).cloned();
+            contained.insert(id, bucket(campaign, &policy, before));
+        } else {
+            contained.remove(&id);
         }
     }
 
@@ -90,13 +103,16 @@ impl Review<'_> {
             || about.exempt as f32 > self.fleet.breaker(&self.settings.group)
     }
 
-    fn settle(&self, campaign: &mut Campaign, policy: &Containment) {
+    fn follow_rules(&self, campaign: &mut Campaign, policy: &Containment) {
         let now = self.now;
+        let was_ordered = campaign.about.order.take().is_some();
         let about = &campaign.about;
         let quiet = Duration::from_secs(u64::from(self.settings.campaign.close_after_hours) * 3600);
         let called =
             about.score >= policy.score && about.members >= policy.members && !about.tripped;
         match about.state {
+            // What an order held back or up is for the rules again, as if it had just been seen.
+            State::Contained if was_ordered && !called => campaign.release(),
             _ if now.since(about.last_seen) >= quiet => campaign.close(),
             State::Closed => campaign.about.state = State::Watching,
             State::Watching if !called => campaign.about.due = None,
@@ -124,6 +140,24 @@ impl Review<'_> {
 }
 
 impl Campaign {
+    /// What an operator's order says becomes of it, while it holds.
+    fn ordered(&self, now: Timestamp) -> Option<State> {
+        let order = self.about.order.as_ref().filter(|order| order.expires > now)?;
+        Some(order.state)
+    }
+
+    fn become_of(&mut self, state: State, now: Timestamp) {
+        match state {
+            State::Contained if !self.is_contained() => self.contain(now),
+            State::Contained => {}
+            State::Watching => {
+                self.release();
+                self.about.due = None;
+            }
+            State::Closed => self.close(),
+        }
+    }
+
     fn contain(&mut self, now: Timestamp) {
         self.about.state = State::Contained;
         self.about.contained_since = Some(now);
@@ -183,6 +217,7 @@ pub(super) fn bucket(campaign: &Campaign, policy: &Containment, before: Option<B
         own: Arc::clone(&own),
         slower,
         members: campaign.about.active.max(1),
+        ordered: campaign.about.order.is_some(),
     }
 }
 

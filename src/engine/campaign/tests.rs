@@ -1,6 +1,7 @@
 //! Campaigns through the engine's own verbs.
 
 mod kept;
+mod orders;
 
 use std::time::Duration;
 

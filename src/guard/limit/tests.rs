@@ -320,7 +320,13 @@ proptest! {
 
 /// What a contained campaign of `members` shares, `slower` times slower than its pace.
 fn bucket(members: u32, slower: f64) -> Bucket {
-    Bucket { whole: Arc::default(), own: Arc::default(), slower: [slower, 1.0], members }
+    Bucket {
+        whole: Arc::default(),
+        own: Arc::default(),
+        slower: [slower, 1.0],
+        members,
+        ordered: false,
+    }
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Desk {
 fn refusal(why: Disobeyed) -> StatusCode {
     match why {
         Disobeyed::Unsound(_) => StatusCode::BAD_REQUEST,
-        Disobeyed::NotKnown | Disobeyed::NotRuled => StatusCode::NOT_FOUND,
+        Disobeyed::NotKnown | Disobeyed::NotRuled | Disobeyed::NoCampaign => StatusCode::NOT_FOUND,
         Disobeyed::Full => StatusCode::INSUFFICIENT_STORAGE,
     }
 }

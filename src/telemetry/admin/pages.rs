@@ -25,10 +25,12 @@ stillguard's admin listener.
 /admin/v1/accounts/{id}     one account (acct_...): what is known, why, what would change it;
                             add ?format=text for words, ?tenant=NAME for its tenant's policy
 /admin/v1/campaigns         the campaigns found, largest first
-/admin/v1/campaigns/{id}    one of them (cmp_...), with its members and keys
+/admin/v1/campaigns/{id}    one of them (cmp_...), with its members and keys; both: add ?format=text
+                            for words
 /admin/v1/rulings           what operators have ruled
 /admin/v1/orders            POST an order; needs the operators' token. The command line does:
-                            stillguard allow | block | force | lift | clear | review
+                            stillguard allow | block | force | lift | clear | review, and
+                            stillguard campaign contain | release | close
 ";
 
 /// What Prometheus asks for by name since the format has one.
@@ -74,9 +76,9 @@ async fn metrics(State(state): Shared) -> impl IntoResponse {
 }
 
 #[derive(Deserialize)]
-struct Wish {
+pub(super) struct Wish {
     #[serde(default)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 #[derive(Default, Deserialize)]
