@@ -82,7 +82,10 @@ fn describe(text: &mut String, policy: &Policy) {
     row(text, 2, "mode", policy.mode.name());
     for action in Action::ALL.into_iter().skip(1) {
         let done = if policy.enforces(action) { "carried out" } else { "written down only" };
-        let from = format!("from {:.1} nats, {done}", ladder.threshold(action));
+        let mut from = format!("from {:.1} nats, {done}", ladder.threshold(action));
+        if let Some(share) = policy.rung_shares.get(&action).filter(|_| policy.enforces(action)) {
+            from += &format!(" on {} % of accounts", f32::from(*share));
+        }
         row(text, 2, action.name(), &from);
     }
     let relief = format!(
@@ -90,6 +93,9 @@ fn describe(text: &mut String, policy: &Policy) {
         ladder.hysteresis, ladder.dwell_seconds
     );
     row(text, 2, "relief", &relief);
+    if ladder.onset_seconds > 0 {
+        row(text, 2, "onset", &format!("within {} s, by account", ladder.onset_seconds));
+    }
     row(text, 2, "throttled to", &throttle(&policy.throttle));
     row(text, 2, "shaped to", &shape(&policy.shape));
     if policy.bind.is_on() {

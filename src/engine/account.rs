@@ -42,6 +42,8 @@ pub(super) struct Account {
     /// The octave of its exchanges it is counted in.
     pub(super) load: Option<u8>,
     pub(super) held: Held,
+    /// When it is to rise to the rung that its score has called for.
+    pub(super) rises: Option<Timestamp>,
     pub(super) clearance: Option<Granted>,
     pub(super) score: f32,
     pub(super) pace: Arc<Pace>,
@@ -118,6 +120,7 @@ impl Account {
             counted: Action::Allow,
             load: None,
             held: Held::default(),
+            rises: None,
             clearance: None,
             score: f32::NEG_INFINITY,
             pace: Arc::default(),
@@ -195,6 +198,7 @@ impl Account {
     pub(super) fn absolve(&mut self, now: Timestamp) {
         self.shown = [Shown::default(); COUNT];
         self.held = Held { rung: Action::Allow, since: now };
+        self.rises = None;
         self.clearance = None;
         self.score = f32::NEG_INFINITY;
     }

@@ -138,7 +138,7 @@ impl Told<'_> {
             prior,
             rung: account.held.rung,
             rung_since: account.held.since,
-            enforced: policy.enforces(account.held.rung),
+            enforced: policy.enforces_on(account.held.rung, id),
             evidence,
             crowds,
             clearance: account.clearance.map(|granted| granted.clearance),
@@ -205,7 +205,11 @@ impl Explanation {
         let mut words = format!("Account {} is held at {rung}", self.account);
         if self.rung > Action::Allow {
             let _ = write!(words, " since {}", at(self.rung_since));
-            words += if self.enforced { "" } else { ", in shadow: nothing is done to it" };
+            words += if self.enforced {
+                ""
+            } else {
+                ", in shadow or outside the rung's share: nothing is done to it"
+            };
         }
         let standing = if self.established { "established" } else { "new" };
         let _ = write!(

@@ -37,11 +37,27 @@ impl Learning {
     }
 }
 
+/// Where the score alone leads: up at a moment of the account's own, down by hysteresis and dwell.
+fn rise(policy: &Policy, ask: &Ask, account: &mut Account) -> Held {
+    let before = account.held;
+    let called = policy.ladder.hold(before, account.score, ask.at);
+    if called.rung <= before.rung {
+        account.rises = None;
+        return called;
+    }
+    let onset = || ask.at + policy.ladder.onset(ask.caller.account, called.rung);
+    if ask.at < *account.rises.get_or_insert_with(onset) {
+        return before;
+    }
+    account.rises = None;
+    called
+}
+
 impl Engine {
     /// Moves an account along the ladder; `floor` is the mildest rung its crowd allows.
     pub(super) fn hold(&self, policy: &Policy, ask: &Ask, account: &mut Account, floor: Action) {
         let before = account.held;
-        account.held = policy.ladder.hold(before, account.score, ask.at);
+        account.held = rise(policy, ask, account);
         if floor > account.held.rung && !account.established {
             account.held = Held { rung: floor, since: ask.at };
         }

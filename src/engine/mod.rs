@@ -152,8 +152,10 @@ impl Engine {
         }
         verdict.exempt = ruling == Some(Action::Allow)
             || !verdict.ruled && policy.allowance(ask.caller.account, ask.at).is_some();
-        let carried_out = verdict.ruled || campaign::raise(policy, &mut verdict);
+        let account = ask.caller.account;
+        let carried_out = verdict.ruled || campaign::raise(policy, account, &mut verdict);
         verdict.enforced = !verdict.exempt && carried_out;
+        verdict.outside = !carried_out && policy.spares(verdict.action, account);
         verdict
     }
 

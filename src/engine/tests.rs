@@ -1,4 +1,5 @@
 mod orders;
+mod rollout;
 
 use std::time::Duration;
 

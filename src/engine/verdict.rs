@@ -35,6 +35,9 @@ pub struct Verdict {
     pub action: Action,
     /// Whether policy carries it out. If not, the exchange passes and this is a "would have".
     pub enforced: bool,
+    /// Policy carries it out, but not on this account: it is outside the rung's share.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     /// The account has a standing exemption.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exempt: bool,
@@ -102,6 +105,8 @@ impl Verdict {
             format!("Verdict by an operator's ruling: {action}")
         } else if self.enforced || self.action == Action::Allow {
             format!("Verdict: {action}")
+        } else if self.outside {
+            format!("Allowed outside the share that {action} is carried out on")
         } else {
             format!("Allowed in shadow mode; it would have been {action}")
         }

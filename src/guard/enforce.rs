@@ -53,7 +53,7 @@ pub(super) fn enforce(
 
 /// What the caller shares with the other members of its campaign, where that is carried out.
 fn contained(engine: &Engine, policy: &Policy, (ask, verdict): (&Ask, &Verdict)) -> Option<Bucket> {
-    let contains = verdict.ordered || policy.contains();
+    let contains = verdict.ordered || policy.contains_on(ask.caller.account);
     let carried_out = verdict.contained && verdict.enforced && contains && !verdict.ruled;
     let campaign = verdict.campaign.filter(|_| carried_out)?;
     engine.bucket(campaign, ask.caller.account)

@@ -19,6 +19,7 @@ use super::{Desk, Outbound, Room};
 use crate::dialect::Api;
 use crate::dialect::shape::{Deed, Deeds, Shaped, Shapes, Shaping};
 use crate::engine::Verdict;
+use crate::identity::AccountId;
 use crate::policy::{Action, Policy};
 use crate::telemetry::FailOpen;
 
@@ -41,7 +42,11 @@ pub(super) struct Plan {
 impl Plan {
     /// None where the exchange passes as it is. Where a verdict is not carried out, only what would
     /// have let the exchange pass would have shaped it.
-    fn of(policy: &Policy, verdict: &Verdict, shapes: &'static Shapes) -> Option<Self> {
+    fn of(
+        policy: &Policy,
+        (account, verdict): (AccountId, &Verdict),
+        shapes: &'static Shapes,
+    ) -> Option<Self> {
         let passes = match verdict.action {
             Action::Shape | Action::Throttle => !verdict.exempt && !verdict.cleared,
             // An account nobody knows is slowed in place of a challenge.
@@ -55,7 +60,8 @@ impl Plan {
             refuse_above: shape.refuse_choices_above.get(),
             announce: shape.announce,
             // An operator's word needs no policy's.
-            carried_out: verdict.enforced && (verdict.ruled || policy.enforces(Action::Shape)),
+            carried_out: verdict.enforced
+                && (verdict.ruled || policy.enforces_on(Action::Shape, account)),
             deeds: Deeds::default(),
         })
     }
@@ -109,8 +115,9 @@ async fn lowered<B>(
     (head, body): (&mut Parts, Outbound<B>),
 ) -> Result<Outbound<B>, Refusal> {
     let policies = room.shared.engine.policies();
-    let policy = policies.of(&watch.ask().caller.tenant);
-    let plan = desk.reader.and_then(|dialect| Plan::of(policy, verdict, dialect.shapes()));
+    let caller = &watch.ask().caller;
+    let (policy, about) = (policies.of(&caller.tenant), (caller.account, verdict));
+    let plan = desk.reader.and_then(|dialect| Plan::of(policy, about, dialect.shapes()));
     let Some(mut plan) = plan else { return Ok(body) };
     let body = match body {
         Either::Left(whole) => whole,

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, Pace, TokenPace};
+use super::{Mode, Pace, Share, TokenPace};
 
 /// Containment: from a score and a size on, the members of a campaign who are not established share
 /// one pace, so that an account that stays below every limit gains nothing by having company.
@@ -15,6 +15,8 @@ pub struct Containment {
     /// Whether containment is carried out. Left out: as the throttle rung is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Percent of accounts on which it is carried out.
+    pub share: Share,
     /// Nats of evidence, added up over families, from which a campaign is contained.
     #[schemars(range(min = 0.0))]
     pub score: f32,
@@ -41,6 +43,7 @@ impl Default for Containment {
         let positive = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Self {
             mode: None,
+            share: Share::ALL,
             score: 8.0,
             members: 40,
             hysteresis: 2.0,

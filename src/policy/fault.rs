@@ -87,6 +87,10 @@ impl Faults<'_> {
         }
         self.check_bind(settings);
         self.check_rung_modes(settings, base);
+        if settings.rung_shares.contains_key(&Action::Allow) {
+            let message = "this share never matters: there is nothing to carry out";
+            self.warning(&["rung_shares", "allow"], message.into());
+        }
         for (name, weight) in &settings.weights {
             if !self.signals.contains(&name.as_str()) {
                 self.mistake(&["weights", name], format!("there is no signal `{name}`"));

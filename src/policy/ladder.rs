@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Action;
+use super::share::draw_for;
+use crate::identity::AccountId;
 use crate::time::{Shift, Timestamp};
 
 /// Scores, in nats, from which each rung holds.
@@ -22,6 +24,10 @@ pub struct Ladder {
     pub hysteresis: f32,
     /// Seconds.
     pub dwell_seconds: u32,
+    /// Seconds within which an account rises once its score calls for it, at a moment that differs by
+    /// account and rung and is the same every time: when it does tells little of why. Zero: at once.
+    #[schemars(range(max = 86_400))]
+    pub onset_seconds: u32,
 }
 
 impl Default for Ladder {
@@ -33,6 +39,7 @@ impl Default for Ladder {
             drop: 7.0,
             hysteresis: 1.0,
             dwell_seconds: 600,
+            onset_seconds: 0,
         }
     }
 }
@@ -73,6 +80,12 @@ impl Ladder {
     pub fn tightening(&self, score: f32) -> f64 {
         let factor = f64::from(score - self.throttle).exp2();
         if factor.is_nan() { 1.0 } else { factor.clamp(1.0, 1024.0) }
+    }
+
+    /// How long an account waits before it rises to `rung`.
+    pub fn onset(&self, account: AccountId, rung: Action) -> Duration {
+        let window = u64::from(self.onset_seconds) * 1000;
+        Duration::from_millis(draw_for(account, rung) % (window + 1))
     }
 
     /// Moves an account along the ladder: up at once, down with hysteresis and dwell.

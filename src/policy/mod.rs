@@ -7,6 +7,7 @@ mod ladder;
 mod limits;
 mod settings;
 mod shape;
+mod share;
 mod throttle;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use self::ladder::{Held, Ladder};
 pub use self::limits::{Every, Limits, Measure, Period, Quotas, Rate, TokenPace};
 pub use self::settings::{Allow, Announce, Group, Settings, Tenant, TenantSettings, UnknownUsage};
 pub use self::shape::Shape;
+pub use self::share::{NotAShare, Share};
 pub use self::throttle::Throttle;
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
@@ -110,6 +112,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Modes of single rungs, where they differ from `mode`.
     pub rung_modes: BTreeMap<Action, Mode>,
+    /// Shares of accounts on which single rungs are carried out, where that is not all.
+    pub rung_shares: BTreeMap<Action, Share>,
     pub ladder: Ladder,
     /// The pace of an account at the throttle rung, before its score tightens it.
     pub throttle: Throttle,
@@ -145,6 +149,26 @@ impl Policy {
     /// Whether `action` is carried out, or only recorded as "would have".
     pub fn enforces(&self, action: Action) -> bool {
         self.rung_modes.get(&action).copied().unwrap_or(self.mode) == Mode::Enforce
+    }
+
+    /// The share of accounts on which `action` is carried out, where it is at all.
+    pub fn share_of(&self, action: Action) -> Share {
+        self.rung_shares.get(&action).copied().unwrap_or_default()
+    }
+
+    /// Whether `action` is carried out on `account`.
+    pub fn enforces_on(&self, action: Action, account: AccountId) -> bool {
+        self.enforces(action) && self.share_of(action).holds(account)
+    }
+
+    /// Whether `action` is carried out, but not on `account`.
+    pub fn spares(&self, action: Action, account: AccountId) -> bool {
+        action > Action::Allow && self.enforces(action) && !self.share_of(action).holds(account)
+    }
+
+    /// Whether containment of campaigns is carried out on `account`.
+    pub fn contains_on(&self, account: AccountId) -> bool {
+        self.contains() && self.campaign.share.holds(account)
     }
 
     /// Whether containment of campaigns is carried out.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Bind, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape,
+    Action, Bind, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Share,
     Throttle,
 };
 use crate::identity::{AccountId, TenantName};
@@ -42,6 +42,8 @@ struct Row {
     mode: Option<Mode>,
     #[serde(default)]
     rung_modes: BTreeMap<Action, Mode>,
+    #[serde(default)]
+    rung_shares: BTreeMap<Action, Share>,
     ladder: Option<Ladder>,
     end_user_limits: Option<Limits>,
     shape: Option<Shape>,
@@ -67,6 +69,7 @@ struct Row {
 pub struct TenantSettings {
     pub mode: Option<Mode>,
     pub rung_modes: BTreeMap<Action, Mode>,
+    pub rung_shares: BTreeMap<Action, Share>,
     pub ladder: Option<Ladder>,
     /// Of each end user that an account names in its requests.
     pub end_user_limits: Option<Limits>,
@@ -166,6 +169,7 @@ macro_rules! regrouped {
 regrouped!(
     mode,
     rung_modes,
+    rung_shares,
     ladder,
     throttle,
     end_user_limits,
@@ -205,6 +209,7 @@ impl Policy {
             tenant: DEFAULT_TENANT.into(),
             mode: Mode::Shadow,
             rung_modes: BTreeMap::new(),
+            rung_shares: BTreeMap::new(),
             ladder: Ladder::default(),
             end_user_limits: Limits::default(),
             shape: Shape::default(),
@@ -232,13 +237,14 @@ impl Default for Pace {
 
 impl TenantSettings {
     /// Lays these settings over `base`. Single values and the tables `ladder`, `throttle`, `shape`,
-    /// `bind`, `campaign` and those of limits replace; rung modes and weights replace by name; lists come
-    /// before the base's.
+    /// `bind`, `campaign` and those of limits replace; rung modes, their shares and weights replace by
+    /// name; lists come before the base's.
     fn over(&self, base: &Policy) -> Policy {
         Policy {
             tenant: base.tenant.clone(),
             mode: self.mode.unwrap_or(base.mode),
             rung_modes: laid_over(&self.rung_modes, &base.rung_modes),
+            rung_shares: laid_over(&self.rung_shares, &base.rung_shares),
             ladder: self.ladder.unwrap_or(base.ladder),
             throttle: self.throttle.unwrap_or(base.throttle),
             end_user_limits: self.end_user_limits.unwrap_or(base.end_user_limits),

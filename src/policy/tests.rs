@@ -173,12 +173,55 @@ fn a_rung_is_left_once_score_and_time_allow() {
     assert_eq!(ladder.hold(held, 3.0, late), Held { rung: Action::Throttle, since: late });
 }
 
+#[test]
+fn each_tenant_has_hysteresis_dwell_shares_and_onset_of_its_own() {
+    let settings = settings(json!({
+        "defaults": { "rung_shares": { "drop": 10, "challenge": 20 } },
+        "tenants": [
+            { "name": "a", "ladder": { "hysteresis": 3.0, "dwell_seconds": 60 } },
+            { "name": "b", "ladder": { "hysteresis": 0.0, "onset_seconds": 900 },
+              "rung_shares": { "drop": 30 } },
+        ] }));
+    let policies = Policies::from(&settings);
+    let after = |tenant: &str, score, seconds| {
+        let held = Held { rung: Action::Challenge, since: NOW };
+        policies
+            .of(&tenant.into())
+            .ladder
+            .hold(held, score, NOW + Duration::from_secs(seconds))
+            .rung
+    };
+    for (tenant, score, seconds, rung) in [
+        ("a", 2.0, 60, Action::Challenge),
+        ("a", 1.5, 59, Action::Challenge),
+        ("a", 1.5, 60, Action::Throttle),
+        ("b", 4.5, 599, Action::Challenge),
+        ("b", 4.5, 600, Action::Throttle),
+        ("c", 3.7, 600, Action::Challenge),
+        ("c", 3.5, 600, Action::Throttle),
+    ] {
+        assert_eq!(after(tenant, score, seconds), rung, "{tenant} {score} {seconds}");
+    }
+    let share = |tenant: &str, action| f32::from(policies.of(&tenant.into()).share_of(action));
+    assert_eq!([share("a", Action::Drop), share("b", Action::Drop)], [10.0, 30.0]);
+    assert_eq!([share("b", Action::Challenge), share("b", Action::Shape)], [20.0, 100.0]);
+    let onset = |tenant: &str, n| {
+        policies
+            .of(&tenant.into())
+            .ladder
+            .onset(crate::identity::AccountId([n; 16]), Action::Drop)
+            .as_secs()
+    };
+    assert!((0..50).all(|n| onset("a", n) == 0 && onset("b", n) <= 900));
+    assert!(onset("b", 1) != onset("b", 2));
+}
+
 prop_compose! {
     fn ladders()(mut at in proptest::array::uniform4(-5.0f32..10.0), hysteresis in 0.0f32..3.0,
                  dwell_seconds in 1u32..2_000) -> Ladder {
         at.sort_by(f32::total_cmp);
         let [shape, throttle, challenge, drop] = at;
-        Ladder { shape, throttle, challenge, drop, hysteresis, dwell_seconds }
+        Ladder { shape, throttle, challenge, drop, hysteresis, dwell_seconds, onset_seconds: 0 }
     }
 }
 

@@ -42,6 +42,7 @@ pub(in crate::engine) struct Saved {
     campaign: Option<CampaignId>,
     watched: bool,
     share: Option<KeptPace>,
+    rises: Option<Timestamp>,
 }
 
 impl Saved {
@@ -62,6 +63,7 @@ impl Saved {
             counted,
             load,
             held,
+            rises,
             clearance,
             score,
             pace,
@@ -94,6 +96,7 @@ impl Saved {
             campaign,
             watched,
             share: share.map(|share| KeptPace::of(&share, now)),
+            rises,
         }
     }
 
@@ -130,6 +133,7 @@ impl Saved {
             counted: self.counted,
             load: self.load,
             held: self.held.shifted(by),
+            rises: self.rises.map(|rises| rises.shifted(by)),
             clearance: self.clearance.map(|mut granted| {
                 granted.clearance.until = granted.clearance.until.shifted(by);
                 granted

@@ -86,9 +86,9 @@ impl Engine {
 
 /// Makes the action on a member of a contained campaign a throttle, where it is milder, or where it is
 /// not carried out while containment is. Returns whether the action is carried out.
-pub(in crate::engine) fn raise(policy: &Policy, verdict: &mut Verdict) -> bool {
-    let ladder = policy.enforces(verdict.action);
-    let contains = verdict.ordered || policy.contains();
+pub(in crate::engine) fn raise(policy: &Policy, account: AccountId, verdict: &mut Verdict) -> bool {
+    let ladder = policy.enforces_on(verdict.action, account);
+    let contains = verdict.ordered || policy.contains_on(account);
     let raised = verdict.contained
         && match verdict.action {
             Action::Allow => true,

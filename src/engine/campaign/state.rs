@@ -223,3 +223,42 @@ pub(super) fn bucket(campaign: &Campaign, policy: &Containment, before: Option<B
 
 /// However slow a campaign was before, it is not slowed beyond this.
 const SLOWEST: f64 = 10_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    /// What becomes, minute by minute, of a contained campaign whose score falls to `low` at once.
+    fn freed_after(policy: &Containment, low: f32) -> Option<u64> {
+        let (settings, policies, fleet) = Default::default();
+        let mut campaign = Campaign::default();
+        campaign.about.members = 100;
+        campaign.about.first_seen = START;
+        campaign.contain(START);
+        (0..2000).find(|minute| {
+            let now = START + Duration::from_secs(minute * 60);
+            let review = Review {
+                now,
+                policies: &policies,
+                settings: &settings,
+                fleet: &fleet,
+                accounts: 1,
+            };
+            (campaign.about.score, campaign.about.last_seen) = (low, now);
+            review.follow_rules(&mut campaign, policy);
+            campaign.about.state != State::Contained
+        })
+    }
+
+    #[test]
+    fn one_is_let_go_once_its_score_has_been_lower_for_as_long_as_its_tenant_says() {
+        let own = Containment { hysteresis: 0.5, dwell_minutes: 30, ..Containment::default() };
+        assert_eq!(freed_after(&own, own.score - 0.6), Some(30));
+        assert_eq!(freed_after(&own, own.score - 0.4), None);
+        let usual = Containment::default();
+        assert_eq!(freed_after(&usual, usual.score - 0.6), None);
+        assert_eq!(freed_after(&usual, usual.score - 2.1), Some(360));
+    }
+}
