@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use stillguard::lab::tune::{Sample, Weights, halves, samples};
+use stillguard::lab::tune::{Sample, Weights, halves, reviewed, samples};
 use stillguard::signal::CATALOGUE;
 
 use super::replay::joined;
@@ -16,8 +16,12 @@ use super::{Failure, print, read};
 pub(crate) struct Options {
     /// Labelled exchange logs, plain or zstd. Several are replayed one by one, each with an engine of
     /// its own; every other source (campaign or honest class) is held back to judge by.
-    #[arg(required = true, value_name = "LOG")]
+    #[arg(required_unless_present = "reviewed", value_name = "LOG")]
     logs: Vec<PathBuf>,
+    /// Decision logs, plain or zstd, oldest first: accounts that `stillguard review` has judged are samples,
+    /// too. May be given more than once for one run.
+    #[arg(long, value_name = "LOG")]
+    reviewed: Vec<PathBuf>,
     /// Where the weights go: a file that `check` reads and `weights_file` names.
     #[arg(long, value_name = "FILE", default_value = "weights.toml")]
     out: PathBuf,
@@ -36,6 +40,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let several = options.logs.len() > 1;
         let named = |source: String| if several { format!("{name}: {source}") } else { source };
         all.extend(found.into_iter().map(|one| Sample { source: named(one.source), ..one }));
+    }
+    if !options.reviewed.is_empty() {
+        let log = BufReader::new(joined(&options.reviewed)?);
+        all.extend(reviewed(&engine, log).map_err(anyhow::Error::new)?);
     }
     let (fit, judge, sources) = halves(all);
     for (half, what) in [(&fit, "to fit"), (&judge, "to judge by")] {
@@ -77,7 +85,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 fn ensure_enough(enough: bool, what: &str) -> anyhow::Result<()> {
     ensure!(
         enough,
-        "no accounts of both sides {what}: two campaigns and two honest classes are needed"
+        "no accounts of both sides {what}: two campaigns and two honest classes, or accounts, are needed"
     );
     Ok(())
 }

@@ -21,7 +21,7 @@ const PRIOR_ACCOUNTS: f32 = 500.0;
 const FULL: f32 = 1000.0;
 
 /// Accounts of one kind of client, asking through one API.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Cohort(pub(super) Client, pub(super) Api);
 
 /// For every cohort and signal, how many established accounts stand at each step.

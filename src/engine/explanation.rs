@@ -1,11 +1,13 @@
 //! What is known of one account, why, and what would change it: for operators and for appeals.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::account::Account;
-use super::campaign::CampaignId;
+use super::campaign::{self, About, CampaignId};
+use super::cohort::Cohort;
 use super::fleet::Fleet;
 use super::order::Ruling;
 use super::score;
@@ -20,6 +22,8 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     pub account: AccountId,
+    /// Whether anything is remembered of it. If not, all there is to say is what was ruled.
+    pub known: bool,
     pub first: Timestamp,
     pub last: Timestamp,
     pub exchanges: u32,
@@ -31,13 +35,20 @@ pub struct Explanation {
     pub rung_since: Timestamp,
     /// Whether policy carries the rung out.
     pub enforced: bool,
+    /// When it rises to the rung its score has called for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rises: Option<Timestamp>,
     /// Strongest first.
     pub evidence: Vec<Finding>,
+    /// What the families add, each within its cap.
+    pub families: BTreeMap<Family, f32>,
     pub crowds: Vec<Company>,
     /// The campaign it is counted in, and whether its members share one pace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign: Option<CampaignId>,
     pub contained: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_campaign: Option<Membership>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clearance: Option<Clearance>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +86,15 @@ pub struct Company {
     pub nats: f32,
 }
 
+/// The campaign an account is counted in, and what lets that go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Membership {
+    pub about: About,
+    /// Nats below which the campaign has to stay, and minutes for which it has to.
+    pub below: f32,
+    pub minutes: u32,
+}
+
 /// What lets an account go a rung down.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Relief {
@@ -87,7 +107,7 @@ pub struct Relief {
 }
 
 impl Engine {
-    /// Explains an account under its tenant's policy. None where nothing is known of it.
+    /// Explains an account under its tenant's policy. None where nothing is known of it, nor ruled.
     pub fn explain(
         &self,
         (tenant, account): (&TenantName, AccountId),
@@ -95,13 +115,24 @@ impl Engine {
     ) -> Option<Explanation> {
         let rules = self.rules();
         let policy = rules.policies.of(tenant);
-        let found = self.find(account)?;
-        let held = lock(&found);
+        let (found, ruling) = (self.find(account), self.rulings.of(account));
+        let known = found.is_some();
+        if !known && ruling.is_none() {
+            return None;
+        }
+        let stranger = || Account::new(Cohort::default(), now);
+        let held = found.map_or_else(stranger, |found| lock(&found).clone());
         let told = Told { rules: (&rules.settings, policy), fleet: &self.fleet, now };
-        let ruling = self.rulings.of(account);
         let campaign = held.campaign.filter(|_| !held.established);
         let contained = campaign.is_some_and(|id| self.campaigns.containment(id).is_some());
-        Some(Explanation { ruling, campaign, contained, ..told.explain(account, &held) })
+        let found = campaign.and_then(|id| self.campaigns.one(id));
+        let in_campaign = found.map(|campaign| {
+            let policy = campaign::policy_of(&campaign, &rules.policies);
+            let (below, minutes) = (policy.score - policy.hysteresis, policy.dwell_minutes);
+            Membership { about: campaign.about, below, minutes }
+        });
+        let explained = told.explain(account, &held);
+        Some(Explanation { known, ruling, campaign, contained, in_campaign, ..explained })
     }
 }
 
@@ -128,8 +159,10 @@ impl Told<'_> {
             .filter_map(|told| finding(account, &told.signal, told.nats))
             .collect();
         let relief = relief(account, policy, score, &evidence);
+        let families = Family::ALL.into_iter().zip(sum.families).filter(|(_, nats)| *nats != 0.0);
         Explanation {
             account: id,
+            known: true,
             first: account.first,
             last: account.last,
             exchanges: account.habits.exchanges,
@@ -139,11 +172,14 @@ impl Told<'_> {
             rung: account.held.rung,
             rung_since: account.held.since,
             enforced: policy.enforces_on(account.held.rung, id),
+            rises: account.rises,
             evidence,
+            families: families.collect(),
             crowds,
             clearance: account.clearance.map(|granted| granted.clearance),
             campaign: None,
             contained: false,
+            in_campaign: None,
             ruling: None,
             relief,
         }
@@ -201,6 +237,14 @@ fn relief(account: &Account, policy: &Policy, score: f32, told: &[Finding]) -> O
 impl Explanation {
     /// As a person would say it, for operators: it names signals, so it is never shown to callers.
     pub fn in_words(&self) -> String {
+        if !self.known {
+            let mut words = format!(
+                "Nothing is known of account {}: no exchange of it was accepted, or none for long.",
+                self.account
+            );
+            self.say_outlook(&mut words);
+            return words;
+        }
         let rung = self.rung.name();
         let mut words = format!("Account {} is held at {rung}", self.account);
         if self.rung > Action::Allow {
@@ -219,7 +263,11 @@ impl Explanation {
             at(self.last),
             self.exchanges
         );
-        let _ = write!(words, "\nScore {:+.1} nats; it starts at {:+.1}.", self.score, self.prior);
+        let _ = write!(words, "\nScore {:+.1} nats; it starts at {:+.1}", self.score, self.prior);
+        for (family, nats) in &self.families {
+            let _ = write!(words, ", {family:?} {nats:+.1}");
+        }
+        words += ".";
         for Finding { signal, id, says, nats, at: when, half_life_hours, .. } in &self.evidence {
             let when = at(*when);
             let _ = write!(
@@ -238,12 +286,33 @@ impl Explanation {
                 crowd.established
             );
         }
-        if let Some(campaign) = self.campaign {
-            let what = if self.contained { ", whose members share one pace" } else { "" };
-            let _ = write!(words, "\nIt is in campaign {campaign}{what}.");
-        }
+        self.say_campaign(&mut words);
         self.say_outlook(&mut words);
         words
+    }
+
+    fn say_campaign(&self, words: &mut String) {
+        let Some(campaign) = self.campaign else { return };
+        let Some(Membership { about, below, minutes }) = &self.in_campaign else {
+            // Forgotten, or part of another by now.
+            let _ = write!(words, "\nIt was in campaign {campaign}.");
+            return;
+        };
+        let (members, standing) = (about.members, about.standing());
+        let _ = write!(
+            words,
+            "\nIt is in campaign {campaign}, of {members} accounts, {:+.1} nats ({}), since {}: {standing}.",
+            about.score,
+            about.evidence_in_words(),
+            at(about.first_seen)
+        );
+        if self.contained {
+            let _ = write!(
+                words,
+                " Its pace is its own again if the campaign stays below {below:+.1} nats for {minutes} \
+                 minutes, or once the account is established."
+            );
+        }
     }
 
     fn say_outlook(&self, words: &mut String) {
@@ -260,6 +329,9 @@ impl Explanation {
         if let Some(clearance) = self.clearance {
             let (until, left) = (at(clearance.until), clearance.requests);
             let _ = write!(words, "\nIt solved a challenge: {left} requests until {until}.");
+        }
+        if let Some(rises) = self.rises {
+            let _ = write!(words, "\nIt rises as its score calls for at {}.", at(rises));
         }
         let Some(relief) = &self.relief else { return };
         let _ = write!(

@@ -37,7 +37,7 @@ pub use self::campaign::{
 };
 use self::cohort::Cohort;
 use self::end_users::EndUsers;
-pub use self::explanation::{Company, Explanation, Finding, Relief};
+pub use self::explanation::{Company, Explanation, Finding, Membership, Relief};
 use self::fleet::Fleet;
 use self::learning::Learning;
 pub use self::log::{End, Line};

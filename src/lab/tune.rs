@@ -4,12 +4,15 @@
 //! those nats, so a coefficient *is* the multiplier that `[signals.<name>] weight` takes: 0 to 4,
 //! drawn towards 1, the weight that ships.
 
+mod reviewed;
+
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+pub use self::reviewed::reviewed;
 use super::history;
 use super::replay::ReplayError;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Settings, Verdict};
 use crate::identity::Keyring;
 use crate::policy::{self, Policies};
 use crate::signal::{CATALOGUE, COUNT};
@@ -24,6 +27,21 @@ pub struct Sample {
     pub attack: bool,
     /// Where it comes from: its label, or an honest account's class.
     pub source: String,
+}
+
+impl Sample {
+    fn new(attack: bool, source: String) -> Self {
+        Self { nats: [0.0; COUNT], group: 0.0, attack, source }
+    }
+
+    fn see(&mut self, verdict: &Verdict) {
+        self.group = self.group.max(f64::from(verdict.group));
+        for evidence in &verdict.evidence {
+            if let Some(at) = CATALOGUE.iter().position(|spec| spec.name == evidence.signal) {
+                self.nats[at] = self.nats[at].max(f64::from(evidence.nats));
+            }
+        }
+    }
 }
 
 /// Multipliers of every signal, and what is added before the odds.
@@ -63,14 +81,9 @@ pub fn samples(settings: &Settings, log: impl BufRead) -> Result<Vec<Sample>, Re
             return;
         }
         let source = if attack { known.label } else { known.class.unwrap_or("benign") };
-        let fresh = || Sample { nats: [0.0; COUNT], group: 0.0, attack, source: source.to_owned() };
+        let fresh = || Sample::new(attack, source.to_owned());
         let sample = accounts.entry(known.account.to_owned()).or_insert_with(fresh);
-        sample.group = sample.group.max(f64::from(seen.verdict.group));
-        for evidence in &seen.verdict.evidence {
-            if let Some(at) = CATALOGUE.iter().position(|spec| spec.name == evidence.signal) {
-                sample.nats[at] = sample.nats[at].max(f64::from(evidence.nats));
-            }
-        }
+        sample.see(seen.verdict);
     })?;
     Ok(accounts.into_values().collect())
 }

@@ -35,6 +35,7 @@ pub(super) use self::membership::{Matches, is_place};
 pub use self::record::{About, Campaign, CampaignId, Member, NotACampaignId, State};
 pub use self::release::Release;
 use self::release::Releases;
+pub(super) use self::state::policy_of;
 use super::fleet::Fleet;
 use super::order::{Disobeyed, Ordered};
 use super::pace::Pace;

@@ -181,7 +181,7 @@ impl Campaign {
 }
 
 /// The policy of the tenant with most members.
-pub(super) fn policy_of(campaign: &Campaign, policies: &Policies) -> Containment {
+pub(in crate::engine) fn policy_of(campaign: &Campaign, policies: &Policies) -> Containment {
     let most = campaign.about.tenants.iter().max_by_key(|(_, members)| **members);
     most.map_or(policies.defaults().campaign, |(name, _)| policies.of(name).campaign)
 }

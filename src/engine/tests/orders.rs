@@ -98,3 +98,15 @@ fn an_explanation_says_what_holds_an_account_and_what_would_free_it() {
         assert!(words.contains(part), "no `{part}`: {words}");
     }
 }
+
+#[test]
+fn of_an_account_that_was_only_ruled_on_the_ruling_is_told() {
+    let engine = engine(ENFORCE);
+    engine.obey(&rule(5, Action::Drop, 600), START).unwrap();
+    let explained = engine.explain((&"default".into(), AccountId([5; 16])), seconds(1)).unwrap();
+    assert!(!explained.known && explained.ruling.is_some());
+    let words = explained.in_words();
+    for part in ["Nothing is known", "Ruled: drop until 2026-", "by ann: case 7"] {
+        assert!(words.contains(part), "no `{part}`: {words}");
+    }
+}

@@ -42,6 +42,16 @@ pub fn replay(
     log: impl BufRead,
     on: impl FnMut(&Ask, &Verdict, &Verdict),
 ) -> Result<Summary, ReplayError> {
+    follow(engine, log, on, |_| ())
+}
+
+/// Replays as [`replay`] does; `ordered` sees every order before it is carried out.
+pub(super) fn follow(
+    engine: &Engine,
+    log: impl BufRead,
+    on: impl FnMut(&Ask, &Verdict, &Verdict),
+    mut ordered: impl FnMut(&Order),
+) -> Result<Summary, ReplayError> {
     drive(log, on, |step| match step {
         Step::Assess(ask) => Some(engine.assess(ask)),
         Step::Accept(ask) => {
@@ -61,6 +71,7 @@ pub fn replay(
             None
         }
         Step::Obey(order, at) => {
+            ordered(order);
             // Live, it was carried out; on an engine of other settings it may find nobody to clear.
             let _ = engine.obey(order, at);
             None

@@ -111,3 +111,21 @@ fn who_is_suspected_most_does_not_pass_its_campaign_by_where_the_ladder_is_in_sh
     assert!(verdict.contained, "{}", verdict.in_words());
     assert_eq!(verdict.outcome(), Action::Throttle);
 }
+
+#[test]
+fn an_explanation_names_the_campaign_its_evidence_by_family_and_what_would_end_it() {
+    let mut scene = scene(ENFORCE);
+    scene.rounds(&members(0, 40, 5), 12);
+    let explained = scene.engine.explain((&"default".into(), super::id(3)), scene.now).unwrap();
+    let about = &explained.in_campaign.as_ref().unwrap().about;
+    assert_eq!((about.id, explained.contained), (scene.contained()[0].id, true));
+    assert!(!explained.families.is_empty());
+    let words = explained.in_words();
+    for part in
+        [&*about.id.to_string(), "of 40 accounts", "C +", "below +4.0 nats", "contained since"]
+    {
+        assert!(words.contains(part), "no `{part}`: {words}");
+    }
+    let json = serde_json::to_value(&explained).unwrap();
+    assert!(json["in_campaign"]["about"]["evidence"]["C"].as_f64() > Some(0.0), "{json}");
+}
