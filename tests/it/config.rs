@@ -123,7 +123,7 @@ fn shown_as(key: &str) -> String {
         _ if key.starts_with("/policy/total_limits") => 3,
         _ if key.starts_with("/policy/end_user_limits") => 3,
         _ if key.starts_with("/tenants/") => 4,
-        _ if key.starts_with("/policy/rung_modes") => 3,
+        _ if key.starts_with("/policy/rung_") => 3,
         _ => usize::MAX,
     };
     key.split('/').take(depth).collect::<Vec<_>>().join("/")

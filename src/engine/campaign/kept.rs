@@ -52,7 +52,10 @@ pub(super) struct Told {
 
 /// Records that are given once no lock is held.
 #[derive(Default)]
-struct Records(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>)>);
+struct Records(Vec<Owned>);
+
+/// Table, key and value.
+type Owned = (&'static str, Vec<u8>, Option<Vec<u8>>);
 
 /// Gives the crowd behind a key.
 pub(in crate::engine) type Crowded<'a> = dyn FnMut(Tag, &mut Sink<'_>) + 'a;

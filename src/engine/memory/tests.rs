@@ -253,6 +253,35 @@ fn a_stepped_clock_moves_what_was_written_with_it() {
 }
 
 #[test]
+fn a_stepped_clock_neither_ends_nor_lengthens_what_operators_and_challenges_gave() {
+    let first = engine(STRICT);
+    cross_ids(&first, 2, 6);
+    assert_eq!(first.assess(&ask(2, 5000, seconds(200))).outcome(), Action::Challenge);
+    let (account, at, step) = (AccountId([2; 16]), seconds(201), Step::Solved);
+    let clearance = Some(Clearance { until: seconds(900), requests: 50 });
+    let (from, org, took) = (Tag(1), None, 1);
+    first.tried(&Trial { account, at, step, from, org, took, clearance });
+    let block = format!(
+        r#"{{"verb":{{"rule":{{"account":"{}","action":"drop","lasts_seconds":600}}}},
+            "owner":"ann","reason":"case 7"}}"#,
+        AccountId([5; 16])
+    );
+    first.obey(&serde_json::from_str(&block).unwrap(), seconds(300)).unwrap();
+    let written = Written::everything(&first, Moment { at: seconds(300), ..THEN });
+    for by in [-365, 365_i64] {
+        let shift = Shift(by * DAY as i64 * 1000);
+        let at = |n| seconds(n).shifted(shift);
+        let now = Moment { at: at(310), nanos: 0 };
+        let again = written.recalled(STRICT, Recall { now, shift, stepped: shift, ..AT_ONCE });
+        let outcome = |account, n| again.assess(&ask(account, 6000 + n, at(n))).outcome();
+        for n in [311, 899] {
+            assert_eq!((outcome(2, n), outcome(5, n)), (Action::Allow, Action::Drop), "{by} {n}");
+        }
+        assert_eq!((outcome(2, 900), outcome(5, 900)), (Action::Challenge, Action::Allow), "{by}");
+    }
+}
+
+#[test]
 fn what_is_used_of_a_quota_and_owed_of_a_rate_outlives_the_process() {
     let first = engine(ENFORCE);
     first.learn(&served(ask(1, 1, START), &[]));
