@@ -19,11 +19,13 @@ use stillguard::identity::{Identifier, Keyring, TenantName};
 use stillguard::net::upstream::{Endpoints, Url};
 use stillguard::net::{self, SetupError};
 use stillguard::policy::Policies;
-use stillguard::telemetry::{AdminState, AuditLog, Desk, Telemetry, log_panics, start_logging};
+use stillguard::telemetry::{
+    AdminState, AuditLog, Desk, LastLines, Telemetry, log_panics, start_logging,
+};
 use stillguard::time::Clock;
 use tokio_util::sync::CancellationToken;
 
-use self::control::Control;
+use self::control::{Control, Early};
 use self::memory::{Memory, Place};
 use super::{Failure, home, joined, print, read, secret};
 
@@ -48,12 +50,13 @@ pub(crate) struct Options {
 
 pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     leave_no_core();
+    let early = Early::new()?;
     let file = read(options.config.as_deref())?;
     let config = laid_over(&file, options)?;
     if config.forward().endpoints.is_empty() {
         return Err(Failure::Mistakes(NO_UPSTREAM.into()));
     }
-    start_log(&config)?;
+    let _last_lines = start_log(&config)?;
     let admin = bind_admin(config.telemetry().admin.listen)?;
     let mut place = Place::take(&config);
     let shared = Arc::new(shared(&config, &mut place)?);
@@ -62,10 +65,10 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let guard = GuardLayer::new(Arc::clone(&shared));
     let (notices, remembered) = (guard.notices(), guard.memory());
     let stack = (guard, endpoints.clone());
-    let server = net::bind(config.net(), telemetry, respond, stack).map_err(not_bound)?;
+    let server = net::bind(within_descriptors(config.net()), telemetry, respond, stack);
+    let server = server.map_err(not_bound)?;
     let admin_address = admin.local_addr().context("can't tell the admin address")?;
     let memory = place.start(&config, &shared, remembered).context("can't start the store")?;
-    greet(server.local_addr(), admin_address, &config)?;
     let stop = CancellationToken::new();
     let hosts = config.telemetry().admin.hosts;
     let state = AdminState::new(Arc::clone(&shared.telemetry), hosts);
@@ -81,7 +84,8 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         memory: memory.clone(),
         stop: stop.clone(),
     };
-    let running = control.start(admin)?;
+    let running = control.start(admin, early)?;
+    greet(server.local_addr(), admin_address, &config)?;
     let served = server.run(stop).map_err(|why| anyhow!("the listener failed: {why}"));
     running.finish();
     memory.finish();
@@ -108,14 +112,31 @@ fn leave_no_core() {
     let _declined = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
+/// As many descriptors as the system lets this process have, and no more connections than they suffice
+/// for: a client's has another one behind it, and what is left over is for files and operators, so that
+/// no flood of connections keeps those from being opened.
+fn within_descriptors(mut net: net::Settings) -> net::Settings {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _declined = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let Some(most) = getrlimit(Resource::Nofile).current else { return net };
+    let others = most / 16 + 32;
+    let places = usize::try_from(most.saturating_sub(others) / 2).unwrap_or(usize::MAX).max(1);
+    if places < net.limits.max_connections {
+        tracing::warn!("{most} descriptors suffice for {places} connections: no more are taken");
+        net.limits.max_connections = places;
+    }
+    net
+}
+
 /// How long the decision log may take to write what is left at the end.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
-fn start_log(config: &Config) -> anyhow::Result<()> {
+fn start_log(config: &Config) -> anyhow::Result<LastLines> {
     let level = process_environment("STILLGUARD_LOG");
-    start_logging(&config.telemetry().log, level.as_deref())?;
+    let last = start_logging(&config.telemetry().log, level.as_deref())?;
     log_panics();
-    Ok(())
+    Ok(last)
 }
 
 const NO_UPSTREAM: &str = "no upstream: where is the inference endpoint? Say --upstream URL, \

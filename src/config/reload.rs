@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::environment::Environment;
@@ -97,19 +97,19 @@ impl Reload {
     }
 }
 
-/// Follows the file until `stop`: every two seconds, and at once on SIGHUP.
+/// Follows the file until `stop`: every two seconds, and at once on a `hangup`, be it one that came
+/// before.
 ///
 /// `apply` puts a configuration into force, or says why it can't be; then the last good one stays.
 pub async fn watch(
     mut reload: Reload,
     telemetry: Arc<Telemetry>,
-    stop: CancellationToken,
+    (mut hangup, stop): (Signal, CancellationToken),
     mut apply: impl FnMut(&Changed) -> Result<(), String>,
-) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+) {
     loop {
         let anew = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return,
             () = hung_up(&mut hangup) => true,
             () = tokio::time::sleep(EVERY) => false,
         };

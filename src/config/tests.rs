@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -139,12 +140,14 @@ async fn the_watch_hands_over_what_changed_until_it_is_stopped() {
     let (file, reload) = reload("mode = \"shadow\"");
     std::fs::write(file.path(), "mode = \"enforce\"").unwrap();
     let (stop, (send, mut taken)) = (CancellationToken::new(), tokio::sync::mpsc::channel(4));
-    let watching = tokio::spawn(watch(reload, Arc::new(Telemetry::default()), stop.clone(), {
+    let hangup = signal(SignalKind::hangup()).unwrap();
+    let until = (hangup, stop.clone());
+    let watching = tokio::spawn(watch(reload, Arc::new(Telemetry::default()), until, {
         move |changed| send.try_send(changed.config.mode).map_err(|error| error.to_string())
     }));
     assert_eq!(taken.recv().await, Some(Some(Mode::Enforce)));
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(taken.try_recv().is_err(), "unchanged content is not handed over again");
     stop.cancel();
-    watching.await.unwrap().unwrap();
+    watching.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The program's own log on standard error.
+//! The program's own log on standard error, for which nobody waits.
 //!
 //! It carries no text of callers, and nothing a terminal would act on: control characters, also
 //! those hidden in C1, are replaced, and a line break inside an event can't forge a second one.
@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::lines::{LastLines, Lines};
 use super::settings::{Format, Log};
 
 /// Why the log could not be set up.
@@ -24,14 +25,19 @@ pub enum LoggingError {
     Level(#[from] tracing_subscriber::filter::ParseError),
     #[error("a log is set up already")]
     Twice,
+    #[error("can't start the log's thread: {0}")]
+    Thread(#[from] io::Error),
 }
 
 /// Sends events to standard error. `level` overrides the settings' own, e.g. from the environment.
-/// Once per process.
-pub fn start_logging(settings: &Log, level: Option<&str>) -> Result<(), LoggingError> {
+/// Once per process. What is returned is kept until the process ends.
+pub fn start_logging(settings: &Log, level: Option<&str>) -> Result<LastLines, LoggingError> {
     let directives = level.unwrap_or_else(|| settings.level.as_str());
-    let layer = layer(settings.format, directives, io::stderr)?;
-    tracing_subscriber::registry().with(layer).try_init().map_err(|_| LoggingError::Twice)
+    let (lines, last) = Lines::to(io::stderr())?;
+    let layer = layer(settings.format, directives, move || lines.clone())?;
+    let subscriber = tracing_subscriber::registry().with(layer);
+    subscriber.try_init().map_err(|_| LoggingError::Twice)?;
+    Ok(last)
 }
 
 /// Logs where a panic happened and on which thread. Its message stays out: a dependency's may quote

@@ -27,6 +27,7 @@ use self::labels::{
     ByState, ByTokens,
 };
 use self::tenants::Tenants;
+use super::lines::LOST;
 use crate::dialect::{Api, Reason};
 use crate::engine::{State, Verdict};
 use crate::identity::TenantName;
@@ -358,6 +359,8 @@ fn reloads(registry: &mut Registry) -> [Counter; 2] {
 }
 
 fn log(registry: &mut Registry) -> LogCounters {
+    let help = "Lines of the program's own log lost to a reader that is stuck";
+    registry.register("log_lines_lost", help, LOST.clone());
     LogCounters {
         lines: add(registry, "decision_log_lines", "Lines written"),
         dropped: add(registry, "decision_log_dropped", "Lines lost to a slow or broken disk"),

@@ -7,6 +7,7 @@ mod admin;
 mod audit;
 mod decisions;
 mod journal;
+mod lines;
 mod logging;
 mod metrics;
 mod recent;
@@ -17,6 +18,7 @@ use std::io;
 pub use self::admin::{AdminState, Desk, NotAToken, Token, serve, spawn};
 pub use self::audit::{AuditLog, Entry};
 pub use self::decisions::Decisions;
+pub use self::lines::LastLines;
 pub use self::logging::{LoggingError, log_panics, start_logging};
 pub use self::metrics::{
     Again, EndpointSeries, FailOpen, GroupSeries, Kept, Metrics, Outcome, Stage,

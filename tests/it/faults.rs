@@ -1,8 +1,8 @@
 //! Parts that fail: the endpoint, the file, the log, the clock.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::process::Command;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ use stillguard::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
 use stillguard::time::Timestamp;
 
 use super::abuse::stage::{MOMENT, PATIENCE, Stage, rest};
+use super::stand::{Proxy, get};
 
 const SHORT: &str =
     "[forward.deadlines]\nfirst_answer_secs = 1\nbetween_chunks_secs = 1\ntotal_secs = 4\n";
@@ -224,6 +225,57 @@ fn a_log_that_nobody_empties_delays_nobody() {
     }
     assert!(stage.metric("stillguard_decision_log_dropped_total") > 0);
     stage.proxy.end();
+}
+
+#[test]
+fn a_reader_of_errors_that_is_stuck_delays_nobody_and_keeps_nobody_from_stopping_it() {
+    let endpoint = scripted(Vec::new(), Vec::new());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = |n: usize| format!("upstream = \"http://{}\" # {n}", endpoint.local_addr().unwrap());
+    std::fs::write(file.path(), text(0)).unwrap();
+    let (_never_read, errors) = std::io::pipe().unwrap();
+    // Full from the beginning.
+    let mut filling = Command::new("timeout")
+        .args(["1", "cat", "/dev/zero"])
+        .stdout(errors.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    filling.wait().unwrap();
+    let mut proxy = Proxy::start_with(file.path(), errors.into(), "info");
+    proxy.await_admin("/readyz", "200 OK");
+    for n in 0..3 {
+        std::fs::write(file.path(), format!("{}\nmode = \"wrong\"", text(n))).unwrap();
+        proxy.signal("HUP");
+        let refused = format!("stillguard_reloads_total{{outcome=\"refused\"}} {}", n + 1);
+        proxy.await_admin("/metrics", &refused);
+        assert!(get(&proxy.listen, "/").ends_with("ok"));
+    }
+    proxy.end();
+}
+
+#[test]
+fn a_flood_of_connections_leaves_descriptors_for_endpoints_and_operators() {
+    let endpoint = scripted(Vec::new(), Vec::new());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("upstream = \"http://{}\"", endpoint.local_addr().unwrap());
+    std::fs::write(file.path(), text).unwrap();
+    let mut few = Command::new("/bin/sh");
+    few.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_stillguard")]);
+    let mut proxy = Proxy::spawn(few, file.path(), "off".as_ref(), (Stdio::null(), "warn"));
+    let flood: Vec<_> = (0..300).map(|_| TcpStream::connect(&proxy.listen).unwrap()).collect();
+    proxy.await_admin("/metrics", "refused_total{reason=\"too_many\"}");
+    let served = flood.iter().filter(|client| {
+        let mut client = *client;
+        let _closed_already = client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        let mut got = [0; 12];
+        client.read_exact(&mut got).is_ok() && got == *b"HTTP/1.1 200"
+    });
+    let served = served.count();
+    assert!((30..100).contains(&served), "{served}");
+    assert!(get(&proxy.admin, "/healthz").starts_with("HTTP/1.1 200"));
+    drop(flood);
+    proxy.await_admin("/metrics", "stillguard_connections 0");
+    proxy.end();
 }
 
 fn ask(account: u8, n: u64, at: u64) -> Ask {

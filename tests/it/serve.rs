@@ -61,6 +61,26 @@ fn it_forwards_takes_a_changed_file_over_and_drains() {
 }
 
 #[test]
+fn a_hangup_during_the_start_is_obeyed_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, secret) = (folder.path().join("stillguard.toml"), folder.path().join("secret"));
+    assert!(Command::new("mkfifo").arg(&secret).status().unwrap().success());
+    let text = format!("upstream = \"http://127.0.0.1:9\"\nsecret_file = {secret:?}\n");
+    std::fs::write(&file, text).unwrap();
+    let program = Command::new(env!("CARGO_BIN_EXE_stillguard"));
+    let quiet = (std::process::Stdio::null(), "warn");
+    let starting = Proxy::begin(program, (&file, "off".as_ref()), quiet);
+    // Opens once the program has come to where it reads it.
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(&secret).unwrap();
+    starting.signal("HUP");
+    writeln!(pipe, "{}", "5e".repeat(32)).unwrap();
+    drop(pipe);
+    let mut proxy = starting.greeted();
+    proxy.await_admin("/metrics", "stillguard_reloads_total{outcome=\"taken\"} 1");
+    proxy.end();
+}
+
+#[test]
 fn endpoints_are_probed_while_nobody_asks_for_anything() {
     let endpoint = server(|_, _| String::new());
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -36,10 +36,14 @@ impl Proxy {
     }
 
     /// The same, by a command that ends in running the program with the words that follow.
-    pub(super) fn spawn(
+    pub(super) fn spawn(command: Command, config: &Path, store: &Path, log: (Stdio, &str)) -> Self {
+        Self::begin(command, (config, store), log).greeted()
+    }
+
+    /// One that has been started, and may not be ready yet.
+    pub(super) fn begin(
         mut command: Command,
-        config: &Path,
-        store: &Path,
+        (config, store): (&Path, &Path),
         (log, level): (Stdio, &str),
     ) -> Self {
         command.arg("serve").arg("--config").arg(config).args(["--listen", "127.0.0.1:0"]);
@@ -47,15 +51,20 @@ impl Proxy {
         command.env("STILLGUARD_STORE", store);
         let child = command.stdout(Stdio::piped()).stderr(log).spawn();
         let mut child = child.unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out, listen: String::new(), admin: String::new() }
+    }
+
+    /// Waits for the line that says where it listens.
+    pub(super) fn greeted(mut self) -> Self {
         let mut line = String::new();
-        out.read_line(&mut line).unwrap();
+        self.out.read_line(&mut line).unwrap();
         let after = |words: &str| {
             let rest = line.split_once(words).unwrap_or_else(|| panic!("no `{words}`: {line}")).1;
             rest.split([',', '/']).next().unwrap().to_owned()
         };
-        let (listen, admin) = (after("listens on "), after("metrics on http://"));
-        Self { child, out, listen, admin }
+        (self.listen, self.admin) = (after("listens on "), after("metrics on http://"));
+        self
     }
 
     pub(super) fn signal(&self, name: &str) {

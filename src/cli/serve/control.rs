@@ -18,6 +18,7 @@ use stillguard::net::upstream::Endpoints;
 use stillguard::policy::Policies;
 use stillguard::store;
 use stillguard::telemetry::{self, AdminState, FailOpen};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -46,11 +47,34 @@ pub(super) struct Running {
     done: CancellationToken,
 }
 
-impl Control {
-    /// The admin listener goes on answering while the traffic drains.
-    pub(super) fn start(self, admin: TcpListener) -> anyhow::Result<Running> {
+/// What there is before anything else: a hangup that comes while memory is read waits until the file
+/// is followed. SIGTERM and SIGINT go on ending the process until there is something to drain.
+pub(super) struct Early {
+    runtime: Runtime,
+    hangup: Signal,
+}
+
+impl Early {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("can't start the control runtime")?;
+        let hangup = {
+            let _taken_in = runtime.enter();
+            signal(SignalKind::hangup())?
+        };
+        Ok(Self { runtime, hangup })
+    }
+}
+
+impl Control {
+    /// The admin listener goes on answering while the traffic drains. Once this has returned, no
+    /// signal but the second SIGTERM cuts an exchange.
+    pub(super) fn start(self, admin: TcpListener, early: Early) -> anyhow::Result<Running> {
+        let Early { runtime, hangup } = early;
+        let ends = {
+            let _taken_in = runtime.enter();
+            Ends::new()?
+        };
         let done = CancellationToken::new();
         let admin = telemetry::spawn(admin, Arc::clone(&self.state), done.clone());
         let admin = admin.context("can't start the admin thread")?;
@@ -58,7 +82,7 @@ impl Control {
         let work = move || {
             // Should this thread end early, traffic is drained rather than left unattended.
             let _stop = self.stop.clone().drop_guard();
-            if let Err(why) = runtime.block_on(self.run(until)) {
+            if let Err(why) = runtime.block_on(self.run((ends, hangup), until)) {
                 tracing::error!("control ended: {why:#}");
             }
         };
@@ -67,18 +91,19 @@ impl Control {
         Ok(Running { thread, admin, done })
     }
 
-    async fn run(self, done: CancellationToken) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        (mut ends, hangup): (Ends, Signal),
+        done: CancellationToken,
+    ) -> anyhow::Result<()> {
         let Self { shared, certificates, endpoints, notices, watched, stop, state, memory } = self;
-        // From here on none of them ends the process; only then may anybody be told it is ready.
-        let mut ends = Ends::new()?;
-        let _hangup = signal(SignalKind::hangup())?;
         state.serving();
         let to_apply = Arc::clone(&shared);
         let ticked = endpoints.clone();
         let apply = move |changed: &Changed| {
             apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)
         };
-        let following = follow(&shared, watched, done.clone(), apply);
+        let following = follow(&shared, watched, (hangup, done.clone()), apply);
         let ticking = tick(&shared, (&ticked, &memory), &done);
         let rereading = reread_keys(&ticked, &done);
         let telling = tell(notices, &done);
@@ -196,21 +221,14 @@ fn second(shared: &Shared) {
 async fn follow(
     shared: &Shared,
     watched: Option<(PathBuf, Config)>,
-    done: CancellationToken,
+    (hangup, done): (Signal, CancellationToken),
     apply: impl FnMut(&Changed) -> Result<(), String>,
 ) -> anyhow::Result<()> {
-    let Some((path, in_force)) = watched else {
-        return ignore_hangups(done).await;
-    };
+    // Without a file, a hangup has nothing to reload.
+    let Some((path, in_force)) = watched else { return Ok(()) };
     let reload = Reload::new(path, in_force, shared.clock, &config::process_environment);
     let telemetry = Arc::clone(&shared.telemetry);
-    config::watch(reload, telemetry, done, apply).await.context("can't follow the file")
-}
-
-/// Without a file, a hangup has nothing to reload; untaken, it would end the process.
-async fn ignore_hangups(done: CancellationToken) -> anyhow::Result<()> {
-    let _hangup = signal(SignalKind::hangup())?;
-    done.cancelled().await;
+    config::watch(reload, telemetry, (hangup, done), apply).await;
     Ok(())
 }
 
