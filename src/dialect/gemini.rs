@@ -39,6 +39,14 @@ pub(super) const COUNT: Gemini = Gemini { api: Api::GeminiCountTokens, methods: 
 
 const STREAM: &str = "streamGenerateContent";
 
+fn is_alt(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"alt") || name.eq_ignore_ascii_case(b"$alt")
+}
+
+fn is_json(form: &[u8]) -> bool {
+    form.eq_ignore_ascii_case(b"json") || form.eq_ignore_ascii_case(b"sse")
+}
+
 /// Whether only this API has such a path.
 pub(super) fn owns(path: &str) -> bool {
     [GENERATE, EMBED, COUNT].iter().any(|family| family.target(path).is_some())
@@ -76,7 +84,12 @@ impl Dialect for Gemini {
         self.read(body)
     }
 
+    /// An answer in another form than JSON would pass unread.
     fn read_call<'a>(&self, path: &'a str, body: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        if route::parameters(query).any(|(name, form)| is_alt(&name) && !is_json(&form)) {
+            return Err(Malformed("`alt` must be json or sse".to_owned()));
+        }
         let (model, method) = self.target(path).unwrap_or_default();
         Ok(Request { model, stream: method == STREAM, ..self.read(body)? })
     }

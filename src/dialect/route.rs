@@ -45,6 +45,12 @@ fn is_odd(path: &str) -> bool {
     odd || slash
 }
 
+/// Names and values of a query, decoded.
+pub(super) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (decoded(name), decoded(value)))
+}
+
 fn without_query(path: &str) -> &str {
     memchr::memchr2(b'?', b'#', path.as_bytes()).map_or(path, |end| &path[..end])
 }

@@ -64,6 +64,49 @@ impl Frames {
     }
 }
 
+/// Follows what a client sends, and tells when it can be no websocket's (RFC 6455, sections 5.1 to 5.5):
+/// bytes that an endpoint could take for something else do not reach it.
+///
+/// The first reserved bit is let be, for an extension may have a use for it. Texts are not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Strict {
+    frames: Frames,
+    /// A message has begun, and its last frame has not.
+    within: bool,
+}
+
+impl Strict {
+    /// False once an endpoint would have to fail the connection.
+    pub fn pass(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let telling = self.frames.left == 0 && self.frames.seen == 1;
+            bytes = &bytes[self.frames.step(bytes)..];
+            if (telling && !self.admits()) || self.frames.left > LONGEST_FRAME {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Judges a frame by its first two bytes.
+    fn admits(&mut self) -> bool {
+        let [first, second, ..] = self.frames.head;
+        let (last, short) = (first & FINAL != 0, second & !MASKED < 126);
+        let fits = match first & OPCODE {
+            0 => std::mem::replace(&mut self.within, !last),
+            1 | 2 => !std::mem::replace(&mut self.within, !last),
+            8..=10 => last && short,
+            _ => false,
+        };
+        fits && first & RESERVED == 0 && second & MASKED != 0
+    }
+}
+
+/// The highest bit of a length must be zero.
+const LONGEST_FRAME: u64 = u64::MAX >> 1;
+/// Two bits that no extension in use has taken.
+const RESERVED: u8 = 0x30;
+
 /// Takes the texts out of what a server sends over a websocket.
 ///
 /// Holds no more than one unfinished message, at most 1 MiB of it. Longer ones, binary ones and coded
@@ -137,13 +180,15 @@ impl Splitter {
     }
 }
 
-/// The frame with which a server closes a socket for a policy's sake. Longer reasons than a control
-/// frame holds are cut off.
-pub fn close(reason: &str) -> Vec<u8> {
-    const POLICY_VIOLATION: [u8; 2] = 1008_u16.to_be_bytes();
+/// Codes with which a server closes a socket (RFC 6455 7.4.1).
+pub const PROTOCOL_ERROR: u16 = 1002;
+pub const POLICY_VIOLATION: u16 = 1008;
+
+/// The frame with which a server closes a socket. Longer reasons than a control frame holds are cut off.
+pub fn close(code: u16, reason: &str) -> Vec<u8> {
     let reason = &reason.as_bytes()[..reason.len().min(123)];
     let length = u8::try_from(reason.len() + 2).unwrap_or(125);
-    [&[0x88, length], &POLICY_VIOLATION[..], reason].concat()
+    [&[0x88, length], &code.to_be_bytes()[..], reason].concat()
 }
 
 #[cfg(test)]
@@ -173,11 +218,44 @@ mod tests {
 
     #[test]
     fn a_close_is_a_frame_with_its_code_and_reason() {
-        let bytes = close("too long");
+        let bytes = close(POLICY_VIOLATION, "too long");
         assert_eq!(bytes, b"\x88\x0a\x03\xf0too long");
         let mut frames = Frames::default();
-        frames.pass(&close(&"x".repeat(500)));
+        frames.pass(&close(PROTOCOL_ERROR, &"x".repeat(500)));
         assert!(frames.between());
+    }
+
+    #[test]
+    fn frames_that_no_client_may_send_are_told_however_they_are_cut() {
+        let sound: [&[u8]; 5] = [
+            b"\x81\x80mask",
+            b"\xc1\x82maskhi",
+            b"\x01\x81maskh\x89\x80mask\x80\x81maski",
+            b"\x88\x82mask\x03\xe8",
+            b"\x82\xff\x00\x00\x00\x01\x00\x00\x00\x00mask",
+        ];
+        let broken: [&[u8]; 12] = [
+            b"\x81\x02hi",
+            b"\xa1\x80mask",
+            b"\x91\x80mask",
+            b"\x83\x80mask",
+            b"\x8b\x80mask",
+            b"\x89\xfe\x00\x7emask",
+            b"\x09\x80mask",
+            b"\x80\x80mask",
+            b"\x01\x80mask\x81\x80mask",
+            b"\x81\x80mask\x80\x80mask",
+            b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00mask",
+            b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",
+        ];
+        for size in 1..30 {
+            let passes = |bytes: &[u8]| {
+                let mut strict = Strict::default();
+                bytes.chunks(size).all(|piece| strict.pass(piece))
+            };
+            assert!(sound.iter().all(|bytes| passes(bytes)), "{size}");
+            assert!(broken.iter().all(|bytes| !passes(bytes)), "{size}");
+        }
     }
 
     /// A text in frames of at most `size` bytes, with a ping after each.

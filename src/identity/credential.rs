@@ -12,10 +12,13 @@ use zeroize::Zeroizing;
 use super::Unidentified;
 use super::encoding::{base64, percent};
 
-/// Headers whose whole value is the key: Anthropic, Azure, Google.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
-/// Query parameters: Google's key, and the scope of a presigned AWS request.
-const KEY_PARAMETER: &[u8] = b"key";
+/// Headers whose whole value is the key: Anthropic, Azure, Google, Azure's gateway.
+pub const KEY_HEADERS: [&str; 4] =
+    ["x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key"];
+/// Query parameters likewise: all that Google reads, then Azure's.
+const KEY_PARAMETERS: [&[u8]; 7] =
+    [b"key", b"$key", b"access_token", b"oauth_token", b"api-key", b"api_key", b"subscription-key"];
+/// The scope of a presigned AWS request.
 const SCOPE_PARAMETER: &[u8] = b"X-Amz-Credential";
 /// How browsers, which can't set headers on a websocket, send OpenAI a key.
 const PROTOCOL_PREFIX: &str = "openai-insecure-api-key.";
@@ -37,7 +40,12 @@ impl Deref for Credential<'_> {
     }
 }
 
-/// The one credential of a request, if it has any. `query_key` lets the parameter `key` be one.
+/// Whether a query parameter of this name, percent-decoded, holds a key for some endpoint.
+pub fn is_key_parameter(name: &[u8]) -> bool {
+    KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The one credential of a request, if it has any. `query_key` lets query parameters be one.
 ///
 /// # Errors
 /// `TwoCredentials` when two spellings differ; `BadCredential` when one can't be read as its
@@ -142,7 +150,7 @@ fn from_query(parameter: &[u8], query_key: bool) -> Found<'_> {
     let Some(equals) = parameter.iter().position(|&byte| byte == b'=') else { return Ok(None) };
     let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
     let name = percent(name);
-    if query_key && *name == *KEY_PARAMETER {
+    if query_key && is_key_parameter(&name) {
         let decoded = percent(value);
         let sound = key(&decoded)?.is_some();
         Ok(sound.then_some(Credential::Decoded(decoded)))
@@ -187,6 +195,19 @@ mod tests {
             ("sec-websocket-protocol", "realtime, openai-insecure-api-key.sk-1"),
         ] {
             assert_eq!(read("/", &[(name, value.as_bytes())]), key, "{name}: {value}");
+        }
+        for name in [
+            "key",
+            "%24key",
+            "$key",
+            "access_token",
+            "OAUTH_token",
+            "api-key",
+            "subscription%2Dkey",
+        ] {
+            assert_eq!(read(&format!("/?a=b&{name}=sk-1"), &[]), key, "{name}");
+            let other = read(&format!("/?{name}=sk-1"), &[("ocp-apim-subscription-key", b"sk-2")]);
+            assert_eq!(other, Err(Unidentified::TwoCredentials), "{name}");
         }
         assert_eq!(read("/x?alt=sse&key=sk-1", &[]), key);
         assert_eq!(read("/x?k%65y=sk%2d1", &[]), key);

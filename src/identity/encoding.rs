@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 /// Percent-decodes; a `%` without two hex digits stands for itself. `+` is not a space: keys and
 /// paths may hold it.
-pub(super) fn percent(text: &[u8]) -> Zeroizing<Vec<u8>> {
+pub fn percent(text: &[u8]) -> Zeroizing<Vec<u8>> {
     // Never grows, so no copy is left behind by a reallocation.
     let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;

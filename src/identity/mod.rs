@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use self::account::KeyTexts;
 pub use self::attributes::{Attributes, Told};
 pub use self::client::family as client_family;
+pub use self::credential::{KEY_HEADERS, is_key_parameter};
+pub use self::encoding::percent;
 pub use self::identifier::Identifier;
 pub use self::keyring::{Keyring, TextStream};
 pub use self::settings::{

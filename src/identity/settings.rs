@@ -22,8 +22,9 @@ pub struct Settings {
     pub address_header: AddressHeader,
     /// What the billing identity is derived from. Default: the API key.
     pub account: AccountSource,
-    /// Read the parameter `key` of a query as a credential, as Google's API does. Turn it off
-    /// where the upstream means something else by it. Default: true.
+    /// Read the parameters `key`, `access_token`, `oauth_token`, `api-key` and `subscription-key` of a
+    /// query as credentials, as Google's and Azure's APIs do. Turn it off where the upstream means
+    /// something else by one of them. Default: true.
     pub query_key: bool,
     /// A header naming the organisation an account belongs to; from a trusted hop only, which
     /// must drop it from clients' requests. Default: none.

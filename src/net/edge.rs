@@ -72,7 +72,7 @@ impl<S: App> Edge<S> {
     fn introduce(&self, head: &mut Parts) {
         head.extensions.insert(self.peer);
         let settings = &self.rules.settings;
-        if settings.upgrade_websocket && headers::asks_for_websocket(&head.headers) {
+        if settings.upgrade_websocket && headers::asks_for_websocket(head) {
             head.extensions.insert(Terms::new(self.hold.clone(), settings));
         } else {
             head.extensions.remove::<OnUpgrade>();

@@ -4,9 +4,11 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::request::Parts;
+use http::{Method, Version};
 
 use super::strict::is_protected;
 use crate::identity::Peer;
@@ -28,8 +30,15 @@ pub(super) struct Hop {
     pub(super) trusted: bool,
 }
 
-/// Whether the request asks for a websocket, and for nothing else.
-pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+/// Whether the request asks for a websocket, and for nothing else, as only a GET of HTTP/1.1 without
+/// a body may (RFC 6455 4.1): what a body is in front of a tunnel, no two servers agree on.
+pub(super) fn asks_for_websocket(head: &Parts) -> bool {
+    let headers = &head.headers;
+    let bodiless = !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
+    if head.method != Method::GET || head.version != Version::HTTP_11 || !bodiless {
+        return false;
+    }
     let mut upgrades = headers.get_all(UPGRADE).iter();
     let one = upgrades.next().is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
     one && upgrades.next().is_none()
@@ -221,12 +230,31 @@ mod tests {
 
     #[test]
     fn only_a_websocket_may_be_asked_for() {
-        let asks =
-            |to, named| asks_for_websocket(&fields(&[("upgrade", to), ("connection", named)]));
-        assert!(asks("WebSocket", "keep-alive, Upgrade"));
-        assert!(!asks("h2c", "upgrade"));
-        assert!(!asks("websocket, h2c", "upgrade"));
-        assert!(!asks("websocket", "keep-alive"));
+        let ask = |to, named| {
+            let mut head = http::Request::new(()).into_parts().0;
+            head.headers = fields(&[("upgrade", to), ("connection", named)]);
+            head
+        };
+        let plain = ask("WebSocket", "keep-alive, Upgrade");
+        assert!(asks_for_websocket(&plain));
+        for (to, named) in
+            [("h2c", "upgrade"), ("websocket, h2c", "upgrade"), ("websocket", "keep-alive")]
+        {
+            assert!(!asks_for_websocket(&ask(to, named)));
+        }
+        let changes: [fn(&mut Parts); 4] = [
+            |head| head.method = Method::POST,
+            |head| head.version = Version::HTTP_10,
+            |head| drop(head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("5"))),
+            |head| {
+                drop(head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")))
+            },
+        ];
+        for change in changes {
+            let mut head = plain.clone();
+            change(&mut head);
+            assert!(!asks_for_websocket(&head), "{head:?}");
+        }
         let mut headers = fields(&[("upgrade", "h2c"), ("connection", "upgrade"), ("host", "a")]);
         to_endpoint(&mut headers, hop(false), false);
         assert!(!headers.contains_key("upgrade") && !headers.contains_key("connection"));

@@ -166,7 +166,7 @@ impl Scan {
                 line.names_http(whole).then_some(At::Fields)
             }
             (_, false) => {
-                self.head.read(line.start());
+                self.head.read(&line);
                 Some(At::Fields)
             }
             (_, true) => Some(self.end_head()),
@@ -233,14 +233,16 @@ impl Line {
 }
 
 impl Head {
-    fn read(&mut self, line: &[u8]) {
-        if let Some(value) = value(line, b"content-length:") {
+    fn read(&mut self, line: &Line) {
+        let start = line.start();
+        if let Some(value) = value(start, b"content-length:") {
             let digits = str::from_utf8(value.trim_ascii()).unwrap_or_default();
-            self.doubtful |= self.length.is_some();
+            // Of a longer line the digits may be out of sight, and with them where the body ends.
+            self.doubtful |= self.length.is_some() || line.bytes > START;
             // What is no number is refused by hyper.
             self.length = Some(digits.parse().unwrap_or(u64::MAX));
         }
-        self.chunked |= value(line, b"transfer-encoding:").is_some();
+        self.chunked |= value(start, b"transfer-encoding:").is_some();
     }
 }
 

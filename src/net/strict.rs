@@ -14,6 +14,7 @@ use http::{Method, Uri, Version};
 use super::headers::rebuild;
 use super::settings::Limits;
 use crate::dialect::Reason;
+use crate::identity::percent;
 
 /// Cost of a field besides its bytes, as HTTP/2 counts it.
 const FIELD_OVERHEAD: usize = 32;
@@ -29,11 +30,15 @@ const PROTECTED: &[&str] = &[
     "cookie",
     "forwarded",
     "host",
+    "ocp-apim-subscription-key",
     "proxy-authorization",
     "transfer-encoding",
     "via",
     "x-api-key",
     "x-goog-api-key",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-real-ip",
 ];
 const PROTECTED_PREFIXES: &[&str] = &["anthropic-", "openai-", "x-amz-", "x-forwarded-", OWN];
@@ -45,6 +50,7 @@ const OWN: &str = "x-stillguard-";
 pub(super) fn admit(head: &mut Parts, limits: &Limits) -> Result<(), Reason> {
     sizes(head, limits)?;
     method(&head.method)?;
+    overrides(head)?;
     framing(head)?;
     let host = host(head)?;
     target(head)?;
@@ -89,6 +95,21 @@ fn method(method: &Method) -> Result<(), Reason> {
     let tunnels = [Method::CONNECT, Method::TRACE].contains(method);
     let small = method.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
     if tunnels || small { Err(Reason::MethodNotAllowed) } else { Ok(()) }
+}
+
+/// Nothing that makes an endpoint take a request for another than its head says: Google's read the
+/// method, fields, and the type of the body from the query, too.
+fn overrides(head: &Parts) -> Result<(), Reason> {
+    const FIELDS: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+    const PARAMETERS: [&[u8]; 3] = [b"$ct", b"$httpheaders", b"$httpmethod"];
+    let query = head.uri.query().unwrap_or_default();
+    let mut names = query.split(['&', ';']).map(|pair| pair.split('=').next().unwrap_or_default());
+    let named = names.any(|name| {
+        let name = percent(name.as_bytes());
+        PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+    });
+    let told = FIELDS.iter().any(|name| head.headers.contains_key(*name));
+    if named || told { Err(Reason::BadRequest) } else { Ok(()) }
 }
 
 fn framing(head: &Parts) -> Result<(), Reason> {

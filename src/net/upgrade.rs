@@ -1,5 +1,5 @@
 //! Websockets: after a 101 from the endpoint, bytes are passed both ways, unread but for where
-//! frames end.
+//! frames end; and the client's as long as they are frames.
 
 mod meter;
 
@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, sink};
 use tokio::time::timeout;
 
-use self::meter::{Meter, Metered};
+use self::meter::{Meter, Metered, Why};
 use super::activity::Hold;
 use super::settings::Settings;
 use crate::dialect::websocket;
@@ -79,8 +79,8 @@ impl Terms {
     }
 }
 
-/// Copies until both sides have ended, one fails, nothing has moved for too long, or a cap is
-/// reached, which a client is told in words of its protocol.
+/// Copies until both sides have ended, one fails, nothing has moved for too long, a cap is reached, or
+/// the client breaks its protocol; of the last two it is told in words of that.
 async fn pass<A, B>(client: A, mut endpoint: B, meter: Meter) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -116,12 +116,12 @@ where
 
 /// Closes the client's side. What the client still sends is taken, for a reset would overtake the
 /// close.
-async fn part<T>(mut client: T, why: &str, between_frames: bool) -> io::Result<()>
+async fn part<T>(mut client: T, (code, words): Why, between_frames: bool) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     if between_frames {
-        client.write_all(&websocket::close(why)).await?;
+        client.write_all(&websocket::close(code, words)).await?;
     }
     client.shutdown().await?;
     copy(&mut client, &mut sink()).await.map(drop)

@@ -251,3 +251,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_answer_may_be_asked_for_in_json_alone() {
+    let ask = |query: &str| {
+        let path = format!("/v1beta/models/m:generateContent{query}");
+        GENERATE.read_call(&path, br#"{"contents":[]}"#).is_ok()
+    };
+    assert!(["", "?alt=json", "?$alt=sse", "?key=k&alt=sse", "?x=alt"].iter().all(|ok| ask(ok)));
+    for odd in ["?alt=proto", "?%24alt=media", "?a=b&al%74=pro%74o", "?alt", "?alt=json&alt=proto"]
+    {
+        assert!(!ask(odd), "{odd}");
+    }
+}

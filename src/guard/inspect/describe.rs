@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Uri;
+use http::uri::PathAndQuery;
 
 use super::super::Room;
 use super::super::bind::{Bond, Unwrapped};
@@ -135,7 +136,8 @@ impl Reading<'_> {
     fn take_features(&mut self, target: &Uri, body: &[u8]) -> Result<Described, Refusal> {
         let (room, dialect) = (self.room, self.dialect);
         let shared = &room.shared;
-        let request = self.caught(|_| Ok(dialect.read_call(target.path(), body)?))?;
+        let whole = target.path_and_query().map_or("/", PathAndQuery::as_str);
+        let request = self.caught(|_| Ok(dialect.read_call(whole, body)?))?;
         // Each line of a batch may name another model.
         let certain = self.vetted && dialect.api() != Api::AnthropicBatches;
         self.vetted &= !request.unread;

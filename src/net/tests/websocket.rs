@@ -17,8 +17,8 @@ async fn bytes_pass_both_ways_after_a_101_and_a_drain_waits_for_them() {
     assert!(head(&mut served).await.contains("upgrade: websocket\r\n"));
     served.write_all(SWITCH).await.unwrap();
     assert!(head(&mut client).await.contains("upgrade: websocket\r\n"));
-    client.write_all(b"ping").await.unwrap();
-    until(&mut served, "ping").await;
+    client.write_all(b"\x81\x84maskping").await.unwrap();
+    served.read_exact(&mut [0; 10]).await.unwrap();
     let stopped = tokio::spawn(proxy.stopped());
     served.write_all(b"pong").await.unwrap();
     until(&mut client, "pong").await;

@@ -11,8 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Caps;
-use crate::dialect::websocket::Frames;
+use crate::dialect::websocket::{Frames, POLICY_VIOLATION, PROTOCOL_ERROR, Strict};
 use crate::guard::Socket;
+
+/// Why a tunnel is closed: a code, and words.
+pub(super) type Why = (u16, &'static str);
 
 /// A tunnel's counts. One task waits on it.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Meter {
     over: AtomicBool,
     /// Because the account has no tokens left.
     spent: AtomicBool,
+    /// Because what the client sends is no websocket's.
+    broken: AtomicBool,
     /// Whether what went to the client ended with a whole frame.
     between: AtomicBool,
     changed: Notify,
@@ -42,6 +47,7 @@ impl Meter {
             passed: AtomicU64::new(0),
             over: AtomicBool::new(false),
             spent: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             between: AtomicBool::new(true),
             changed: Notify::new(),
             socket,
@@ -59,22 +65,25 @@ impl Meter {
         }
     }
 
-    /// Resolves at a cap, with the words for it.
-    pub(super) async fn exceeded(&self) -> &'static str {
+    /// Resolves at a cap, with the code and the words for it.
+    pub(super) async fn exceeded(&self) -> Why {
         let end = sleep_until(self.start + self.caps.total);
         tokio::pin!(end);
         loop {
+            if self.broken.load(Relaxed) {
+                return (PROTOCOL_ERROR, "What was sent is no frame of a websocket's client.");
+            }
             if self.passed.load(Relaxed) >= self.caps.bytes {
-                return "The connection has carried as much as it may.";
+                return (POLICY_VIOLATION, "The connection has carried as much as it may.");
             }
             if self.spent.load(Relaxed) {
-                return "The tokens of this account are used up.";
+                return (POLICY_VIOLATION, "The tokens of this account are used up.");
             }
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = &mut end => {
                     self.over.store(true, Relaxed);
-                    return "The connection has lasted as long as it may.";
+                    return (POLICY_VIOLATION, "The connection has lasted as long as it may.");
                 }
             }
         }
@@ -94,6 +103,13 @@ impl Meter {
     /// Bytes up to the cap; at least one before it has been reached.
     fn left(&self) -> u64 {
         self.caps.bytes.saturating_sub(self.passed.load(Relaxed)).max(1)
+    }
+
+    /// Nothing more of what the client sends is passed on.
+    fn refuse(&self) {
+        self.broken.store(true, Relaxed);
+        self.over.store(true, Relaxed);
+        self.changed.notify_one();
     }
 
     /// Counts what went to the client, and has the exchange read it.
@@ -124,12 +140,14 @@ pub(super) struct Metered<T> {
     pub(super) io: T,
     /// Of what goes to the client.
     frames: Frames,
+    /// Of what comes from it.
+    asked: Strict,
     meter: Arc<Meter>,
 }
 
 impl<T> Metered<T> {
     pub(super) fn new(io: T, meter: Arc<Meter>) -> Self {
-        Self { io, frames: Frames::default(), meter }
+        Self { io, frames: Frames::default(), asked: Strict::default(), meter }
     }
 }
 
@@ -145,6 +163,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if !self.asked.pass(&buf.filled()[before..]) {
+            buf.set_filled(before);
+            self.meter.refuse();
+            return Poll::Pending;
+        }
         let read = buf.filled().len() - before;
         if let Some(socket) = &self.meter.socket {
             socket.received(read);

@@ -26,11 +26,20 @@ async fn everything(client: &mut DuplexStream) -> Vec<u8> {
     got
 }
 
-fn closed_by_policy(said: &[u8]) -> bool {
+/// A frame from the client, as long.
+fn asked(size: u8) -> Vec<u8> {
+    [vec![0x82, 0x80 | size], vec![b'y'; 4 + usize::from(size)]].concat()
+}
+
+fn closed_with(code: u16, said: &[u8]) -> bool {
     said.len() > 4
         && said[0] == 0x88
         && usize::from(said[1]) == said.len() - 2
-        && said[2..4] == 1008_u16.to_be_bytes()
+        && said[2..4] == code.to_be_bytes()
+}
+
+fn closed_by_policy(said: &[u8]) -> bool {
+    closed_with(1008, said)
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,8 +48,8 @@ async fn a_silent_tunnel_is_closed_and_a_talking_one_is_not() {
     let start = Instant::now();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_secs(50)).await;
-        client.write_all(b"ping").await.unwrap();
-        let mut got = [0; 4];
+        client.write_all(&asked(0)).await.unwrap();
+        let mut got = [0; 6];
         endpoint.read_exact(&mut got).await.unwrap();
     }
     let end = tunnel.await.unwrap().unwrap_err();
@@ -97,8 +106,22 @@ async fn what_a_client_sends_counts_and_a_frame_that_never_ends_is_cut_off() {
         let _ = endpoint.read_to_end(&mut all).await;
         all.len()
     });
-    client.write_all(&[b'y'; 2000]).await.unwrap();
+    client.write_all(&asked(94).repeat(20)).await.unwrap();
     assert_eq!(everything(&mut client).await, b"", "nothing is put inside a frame");
     assert_eq!(start.elapsed(), GRACE);
     assert!((900..1100).contains(&taking.await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_frame_reaches_nobody_and_is_told_to_its_client() {
+    let (mut client, mut endpoint, tunnel) = tunnel(CAPS);
+    client.write_all(&asked(7)).await.unwrap();
+    let mut got = [0; 13];
+    endpoint.read_exact(&mut got).await.unwrap();
+    client.write_all(b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let said = everything(&mut client).await;
+    assert!(closed_with(1002, &said), "{said:?}");
+    drop(client);
+    assert_eq!(everything(&mut endpoint).await, b"");
+    assert!(tunnel.await.unwrap().is_err());
 }

@@ -12,24 +12,13 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::identity::{KEY_HEADERS, is_key_parameter, percent};
+
 /// Every header a client's credential may stand in, whichever of them the provider reads.
-const CREDENTIALS: [HeaderName; 5] = [
-    AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("x-amz-security-token"),
-];
-/// Query parameters likewise, in lower case.
-const PARAMETERS: [&[u8]; 7] = [
-    b"key",
-    b"api-key",
-    b"api_key",
-    b"access_token",
-    b"x-amz-credential",
-    b"x-amz-signature",
-    b"x-amz-security-token",
-];
+const CREDENTIALS: [HeaderName; 2] =
+    [AUTHORIZATION, HeaderName::from_static("x-amz-security-token")];
+/// Query parameters likewise, in lower case, beside those that hold keys.
+const PARAMETERS: [&[u8]; 3] = [b"x-amz-credential", b"x-amz-signature", b"x-amz-security-token"];
 /// How browsers send OpenAI a key.
 const PROTOCOL_PREFIX: &[u8] = b"openai-insecure-api-key.";
 
@@ -116,6 +105,9 @@ impl Key {
         for name in &CREDENTIALS {
             headers.remove(name);
         }
+        for name in KEY_HEADERS {
+            headers.remove(name);
+        }
         without_protocol_keys(headers);
         headers.insert(self.name.clone(), self.value.clone());
     }
@@ -136,26 +128,8 @@ pub(super) fn without_keys(target: &PathAndQuery) -> Option<PathAndQuery> {
 
 fn is_key(parameter: &str) -> bool {
     let name = parameter.split('=').next().unwrap_or_default();
-    let name = decoded(name.as_bytes());
-    PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
-
-fn decoded(name: &[u8]) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::with_capacity(name.len()), name);
-    while let [first, tail @ ..] = rest {
-        let escaped = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        out.push(escaped.map_or(*first, |(high, low)| high << 4 | low));
-        rest = if escaped.is_some() { &rest[3..] } else { tail };
-    }
-    out
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    let value = char::from(digit).to_digit(16)?;
-    u8::try_from(value).ok()
+    let name = percent(name.as_bytes());
+    is_key_parameter(&name) || PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn without_protocol_keys(headers: &mut HeaderMap) {

@@ -153,6 +153,16 @@ const FRAMING: &[(&str, &str, Must)] = &[
     ("CL 2^64", "content-length: 18446744073709551616", Refuse(400)),
     ("CL 2^64 + 5", "content-length: 18446744073709551621", Refuse(400)),
     ("CL of forty digits", "content-length: 0000000000000000000000000000000000000005", Refuse(400)),
+    (
+        "CL behind blanks",
+        "content-length:                                                 5",
+        Refuse(400),
+    ),
+    (
+        "CL before blanks",
+        "content-length: 5                                                 ",
+        Refuse(400),
+    ),
     ("CL folded", "content-length:\r\n 5", Refuse(400)),
     ("CL after a bare LF", "x: y\ncontent-length: 5", Refuse(400)),
     ("space before CL's colon", "content-length : 5", Refuse(400)),

@@ -104,6 +104,38 @@ const LINES: &[(&str, &str, Must)] = &[
         "GET /CASE HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket, h2c",
         Serve,
     ),
+    (
+        "another method by a field",
+        "GET /CASE HTTP/1.1\r\nhost: a\r\nX-HTTP-Method-Override: POST",
+        Refuse(400),
+    ),
+    (
+        "another method by its alias",
+        "GET /CASE HTTP/1.1\r\nhost: a\r\nx_http_method_override: POST",
+        Serve,
+    ),
+    ("another method by the query", "GET /CASE?$httpMethod=POST HTTP/1.1\r\nhost: a", Refuse(400)),
+    (
+        "another type by the query",
+        "POST /CASE?a=b&%24C%54=text/plain HTTP/1.1\r\nhost: a\r\ncontent-length: 0",
+        Refuse(400),
+    ),
+    ("fields by the query", "GET /CASE?%24httpHeaders=x HTTP/1.1\r\nhost: a", Refuse(400)),
+    (
+        "upgrade by a POST",
+        "POST /CASE HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 0",
+        Serve,
+    ),
+    (
+        "upgrade in 1.0",
+        "GET /CASE HTTP/1.0\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket",
+        Serve,
+    ),
+    (
+        "upgrade with a body",
+        "GET /CASE HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\ntransfer-encoding: chunked\r\n\r\n0",
+        Serve,
+    ),
     ("expect 100 without body", "GET /CASE HTTP/1.1\r\nhost: a\r\nexpect: 100-continue", Serve),
     ("expect something else", "GET /CASE HTTP/1.1\r\nhost: a\r\nexpect: 200-ok", Either),
     (

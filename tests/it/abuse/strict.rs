@@ -98,7 +98,8 @@ fn sound(request: &Forwarded) -> Result<(), Fault> {
         }
         _ => true,
     };
-    let of_hop = ["keep-alive", "proxy-connection", "te", "trailer", "expect", "http2-settings"];
+    let of_hop =
+        ["keep-alive", "proxy-connection", "te", "trailer", "expect", "http2-settings", "upgrade"];
     let poses = |name: &str| {
         let name = name.replace(['_', '.'], "-");
         ["content-length", "transfer-encoding", "host", "authorization"].contains(&name.as_str())

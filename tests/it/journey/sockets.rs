@@ -241,10 +241,11 @@ async fn a_socket_over_the_wire_is_counted_both_ways_and_given_back() {
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     let hello = "hello from the endpoint";
     let request = "GET /v1/realtime HTTP/1.1\r\nhost: a\r\nauthorization: Bearer k\r\n\
-        connection: upgrade\r\nupgrade: websocket\r\n\r\nhi there";
-    let writes = |text: &str, close| Writes { bytes: text.into(), cuts: vec![], close };
-    let answer = writes(&format!("{switch}{hello}"), true);
-    let (_, answered) = wire.exchange(writes(request, false), answer).await;
+        connection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let asked = [request.as_bytes(), b"\x81\x88maskhi there"].concat();
+    let writes = |bytes: Vec<u8>, close| Writes { bytes, cuts: vec![], close };
+    let answer = writes(format!("{switch}{hello}").into_bytes(), true);
+    let (_, answered) = wire.exchange(writes(asked, false), answer).await;
     assert_eq!(answered.start, "HTTP/1.1 101 Switching Protocols");
     assert_eq!(answered.body, hello.as_bytes());
     for _ in 0..500 {
@@ -256,5 +257,5 @@ async fn a_socket_over_the_wire_is_counted_both_ways_and_given_back() {
     assert_eq!(scene.in_flight("k"), 0);
     assert_eq!(scene.last_end()["status"], 101);
     assert_eq!(scene.last_end()["completion"]["bytes"], hello.len());
-    assert_eq!(scene.last_end()["completion"]["received"], 8);
+    assert_eq!(scene.last_end()["completion"]["received"], 14);
 }
