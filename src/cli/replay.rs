@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use serde::Serialize;
 use stillguard::config::Config;
 use stillguard::engine::Engine;
 use stillguard::identity::Keyring;
-use stillguard::lab::history::{self, Found, Report};
+use stillguard::lab::baseline::Baseline;
+use stillguard::lab::history::{self, Found, Report, Wanted};
 use stillguard::lab::page;
 use stillguard::lab::replay::{Summary, replay};
 use stillguard::policy::{Action, Policies};
+use stillguard::time::Clock;
 
 use super::{Failure, print, read};
 
@@ -37,6 +40,12 @@ pub(crate) struct Options {
     /// Exchange logs: append each account to this file when it is first dropped.
     #[arg(long, value_name = "FILE")]
     bans: Option<PathBuf>,
+    /// Exchange logs: say what simpler detectors make of the same traffic.
+    #[arg(long)]
+    baselines: bool,
+    /// Exchange logs: read so many lines and no more.
+    #[arg(long, value_name = "N")]
+    until: Option<u64>,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -64,17 +73,100 @@ pub(super) fn is_page(path: &Path) -> bool {
 /// What one pass over the logs found.
 enum Passed {
     Decisions(Box<Summary>),
-    Exchanges(Report),
+    Exchanges(Box<Replayed>),
+}
+
+/// An exchange log's report and the run that made it.
+#[derive(Serialize)]
+struct Replayed {
+    ran: Ran,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// What a run cost, and by which rules it judged.
+#[derive(Serialize)]
+struct Ran {
+    /// From the first line to the last, reading and reporting included.
+    engine_seconds: f64,
+    exchanges_per_second: f64,
+    /// Of the process. None where the system does not tell.
+    peak_memory_bytes: Option<u64>,
+    /// Of the configuration, the weights among it, and of the weights alone.
+    config_hash: String,
+    weights_hash: String,
+}
+
+impl Ran {
+    fn new(report: &Report, clock: &Clock, config: &Config) -> Self {
+        let seconds = clock.elapsed_nanos() as f64 / 1e9;
+        let good = report.lines - report.bad;
+        let hash = |text: serde_json::Result<String>| {
+            let text = text.unwrap_or_default();
+            blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+        };
+        let engine = config.engine();
+        Self {
+            engine_seconds: seconds,
+            exchanges_per_second: good as f64 / seconds.max(1e-9),
+            peak_memory_bytes: peak_memory(),
+            config_hash: hash(serde_json::to_string(&(&engine, &engine.signals, config.policy()))),
+            weights_hash: hash(serde_json::to_string(&engine.signals)),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let Self { engine_seconds, exchanges_per_second, config_hash, weights_hash, .. } = self;
+        let memory = self.peak_memory_bytes.map_or_else(String::new, |bytes| {
+            format!(", {:.0} MiB at most", bytes as f64 / f64::from(1 << 20))
+        });
+        format!(
+            "{engine_seconds:.1} s, {exchanges_per_second:.0} exchanges a second{memory}; \
+            config {config_hash}, weights {weights_hash}"
+        )
+    }
+}
+
+/// A log that says on standard error how far it has been read.
+struct Told<R> {
+    log: R,
+    read: u64,
+}
+
+/// Bytes between two lines of progress.
+const STEP: u64 = 64 << 20;
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let got = self.log.read(into)?;
+        let before = self.read / STEP;
+        self.read += got as u64;
+        if self.read / STEP > before {
+            eprintln!("{} MiB of text read", self.read >> 20);
+        }
+        Ok(got)
+    }
+}
+
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
 
 fn pass(options: &Options, config: &Config, bans: Option<&Path>) -> Result<Passed, Failure> {
     let engine = Engine::new(config.engine(), Policies::from(&config.policy()));
-    let mut log = BufReader::new(joined(&options.logs)?);
+    let mut log = BufReader::new(Told { log: joined(&options.logs)?, read: 0 });
     Ok(if is_decision_log(&mut log)? {
         let summary = replay(&engine, log, |_, _, _| {}).map_err(anyhow::Error::new)?;
         Passed::Decisions(Box::new(summary))
     } else {
-        Passed::Exchanges(over_exchanges(&engine, log, bans)?)
+        let clock = Clock::start();
+        let wanted = Wanted { until: options.until, baselines: options.baselines };
+        let report = over_exchanges(&engine, (log, wanted), bans)?;
+        let ran = Ran::new(&report, &clock, config);
+        eprintln!("{}", ran.in_words());
+        Passed::Exchanges(Box::new(Replayed { ran, report }))
     })
 }
 
@@ -82,21 +174,21 @@ impl Passed {
     fn told(&self) -> String {
         match self {
             Self::Decisions(summary) => told(summary),
-            Self::Exchanges(report) => table(report),
+            Self::Exchanges(replayed) => table(&replayed.report),
         }
     }
 
     fn json(&self) -> serde_json::Result<String> {
         match self {
             Self::Decisions(summary) => serde_json::to_string_pretty(summary),
-            Self::Exchanges(report) => serde_json::to_string_pretty(report),
+            Self::Exchanges(replayed) => serde_json::to_string_pretty(replayed),
         }
     }
 
     fn page(&self) -> String {
         match self {
             Self::Decisions(_) => page::of_replay(&Report::default(), &self.told()),
-            Self::Exchanges(report) => page::of_replay(report, &self.told()),
+            Self::Exchanges(replayed) => page::of_replay(&replayed.report, &self.told()),
         }
     }
 
@@ -107,7 +199,7 @@ impl Passed {
                 let accounts = summary.accounts.iter();
                 accounts.map(|(id, counts)| (id.to_string(), held_at(counts))).collect()
             }
-            Self::Exchanges(report) => report.severest(),
+            Self::Exchanges(replayed) => replayed.report.severest(),
         }
     }
 }
@@ -176,7 +268,7 @@ fn is_decision_log(log: &mut impl BufRead) -> anyhow::Result<bool> {
 
 fn over_exchanges(
     engine: &Engine,
-    log: impl BufRead,
+    log: (impl BufRead, Wanted),
     bans: Option<&Path>,
 ) -> anyhow::Result<Report> {
     let append = |path| File::options().append(true).create(true).open(path);
@@ -230,6 +322,12 @@ fn table(report: &Report) -> String {
         );
     }
     campaigns(&mut text, &report.campaigns);
+    if !report.baselines.is_empty() {
+        let _ = writeln!(text, "{}", Baseline::HEADER);
+    }
+    for one in &report.baselines {
+        let _ = writeln!(text, "{}", one.row());
+    }
     text
 }
 

@@ -9,6 +9,7 @@ pub mod rng;
 pub mod material;
 pub mod fleet;
 pub mod replay;
+pub mod baseline;
 pub mod history;
 pub mod world;
 pub mod protocol;

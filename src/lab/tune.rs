@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 
 pub use self::reviewed::reviewed;
-use super::history;
+use super::history::{self, Wanted};
 use super::replay::ReplayError;
 use crate::engine::{Engine, Settings, Verdict};
 use crate::identity::Keyring;
@@ -74,7 +74,7 @@ const MOST: f64 = 4.0;
 pub fn samples(settings: &Settings, log: impl BufRead) -> Result<Vec<Sample>, ReplayError> {
     let engine = Engine::new(settings.clone(), open());
     let mut accounts = BTreeMap::<String, Sample>::new();
-    history::watch(&engine, &Keyring::new([0; 32]), log, |seen| {
+    history::watch(&engine, &Keyring::new([0; 32]), (log, Wanted::default()), |seen| {
         let known = seen.known;
         let attack = known.label.starts_with("campaign");
         if !attack && known.label != "benign" {
@@ -139,7 +139,7 @@ impl Weights {
         let mut scored: Vec<_> =
             samples.iter().map(|sample| (self.score(sample), sample.attack)).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (caught, _, area) = super::protocol::curve(&scored);
+        let (caught, _, area) = super::baseline::curve(&scored);
         Fit { area, caught }
     }
 

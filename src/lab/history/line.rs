@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::report::{Counted, Known};
 use crate::dialect::{self, Api, Delta, Kind, Usage};
 use crate::identity::{Caller, Keyring, Tag, Told, client_family};
+use crate::lab::baseline::Meta;
 use crate::signal::{self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
 use crate::time::Timestamp;
 
@@ -30,6 +31,8 @@ pub(super) struct Line<'a> {
     org: Option<Cow<'a, str>>,
     #[serde(default)]
     ip: Option<IpAddr>,
+    #[serde(default)]
+    country: Option<Cow<'a, str>>,
     #[serde(default)]
     user_agent: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -176,6 +179,13 @@ impl Line<'_> {
     }
 
     /// What only the report reads of it.
+    /// What detectors with hindsight may know.
+    pub(super) fn meta(&self) -> Meta<'_> {
+        let Known { label, counted, .. } = self.known();
+        let country = self.country.as_deref().unwrap_or_default();
+        Meta { attack: label.starts_with("campaign"), counted, country }
+    }
+
     pub(super) fn known(&self) -> Known<'_> {
         let class = self.truth.as_ref().and_then(|truth| truth.class.as_deref());
         let counted = match (&self.label, class) {

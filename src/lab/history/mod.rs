@@ -22,6 +22,7 @@ use self::line::Line;
 pub(super) use self::line::{answered, described};
 pub use self::report::{Acted, Counted, Found, Known, Met, Report, Side};
 pub(super) use self::stage::Stage;
+use super::baseline::Baselines;
 use super::replay::{BadLine, ReplayError, read_line};
 use crate::engine::{Engine, Verdict};
 use crate::identity::{AccountId, Keyring};
@@ -29,6 +30,15 @@ use crate::policy::Action;
 
 /// Bad lines that are kept with their reasons; the rest is only counted.
 const KEPT_BAD: usize = 20;
+
+/// How much of a log is replayed, and what else is tried on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The first lines alone.
+    pub until: Option<u64>,
+    /// Simpler detectors, on the same traffic.
+    pub baselines: bool,
+}
 
 /// Replays the exchange log `log` into `engine`. `dropped` is told each account's name, as the log
 /// spells it, when it is first dropped.
@@ -38,10 +48,10 @@ const KEPT_BAD: usize = 20;
 pub fn replay(
     engine: &Engine,
     keyring: &Keyring,
-    log: impl BufRead,
+    (log, wanted): (impl BufRead, Wanted),
     mut dropped: impl FnMut(&str),
 ) -> Result<Report, ReplayError> {
-    watch(engine, keyring, log, |seen| {
+    watch(engine, keyring, (log, wanted), |seen| {
         if seen.dropped_first {
             dropped(seen.known.account);
         }
@@ -61,12 +71,13 @@ pub(super) struct Seen<'a> {
 pub(super) fn watch(
     engine: &Engine,
     keyring: &Keyring,
-    mut log: impl BufRead,
+    (mut log, wanted): (impl BufRead, Wanted),
     on: impl FnMut(Seen<'_>),
 ) -> Result<Report, ReplayError> {
     let mut run = Run::new(engine, keyring, on);
+    run.baselines = wanted.baselines.then(Baselines::default);
     let mut text = Vec::new();
-    loop {
+    while wanted.until.is_none_or(|until| run.report.lines < until) {
         let number = run.report.lines + 1;
         let whole = read_line(&mut log, &mut text)
             .map_err(|source| ReplayError::Io { line: number, source })?;
@@ -99,12 +110,13 @@ struct Run<'a, F> {
     report: Report,
     /// Labels by account, for the report alone.
     labels: BTreeMap<AccountId, Arc<str>>,
+    baselines: Option<Baselines>,
 }
 
 impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
     fn new(engine: &'a Engine, keyring: &'a Keyring, on: F) -> Self {
         let (stage, report, labels) = (Stage::new(engine), Report::default(), BTreeMap::new());
-        Self { stage, keyring, on, report, labels }
+        Self { stage, keyring, on, report, labels, baselines: None }
     }
 
     fn take(&mut self, text: &[u8], whole: bool) -> Result<(), String> {
@@ -122,7 +134,17 @@ impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
         let before = self.report.take(&known, &ask, (action, &verdict));
         let dropped_first = action == Action::Drop && !before;
         (self.on)(Seen { known: &known, verdict: &verdict, dropped_first });
-        self.stage.end(ask, action, |ask| line.end(ask, self.keyring));
+        if let Some(baselines) = &mut self.baselines {
+            baselines.take(&ask, line.meta());
+        }
+        let baselines = &mut self.baselines;
+        self.stage.end(ask, action, |ask| {
+            let exchange = line.end(ask, self.keyring);
+            if let Some(baselines) = baselines {
+                baselines.ended(&exchange);
+            }
+            exchange
+        });
         Ok(())
     }
 
@@ -130,6 +152,8 @@ impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
         let found = self.stage.campaigns();
         let found = found.map(|campaign| Found::new(campaign, &self.labels));
         self.report.campaigns = found.collect();
+        self.report.baselines = self.baselines.map(|them| them.told()).unwrap_or_default();
+        self.report.sum_up();
         let Report { bad, lines, bad_lines, .. } = &self.report;
         match bad_lines.first() {
             Some(first) if bad * 100 > *lines => Err(ReplayError::TooManyBad {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::engine::{About, Campaign, Verdict};
 use crate::identity::AccountId;
+use crate::lab::baseline::Baseline;
 use crate::lab::replay::BadLine;
 use crate::policy::Action;
 use crate::signal::Ask;
@@ -27,6 +28,10 @@ pub struct Report {
     pub harmed: Vec<Acted>,
     /// For each campaign, the verdict that was its first to be acted on.
     pub caught: Vec<Acted>,
+    /// Every honest account that was throttled or worse, by the severest action it met.
+    pub honest: BTreeMap<&'static str, Vec<String>>,
+    /// What simpler detectors make of the same traffic, where asked for.
+    pub baselines: Vec<Baseline>,
 }
 
 /// A campaign the engine found, and who its members are by the log's labels.
@@ -103,6 +108,9 @@ pub struct Side {
     pub hours: BTreeMap<u64, [u64; 2]>,
     /// When a signal of pivots first spoke.
     pub pivot: Option<Timestamp>,
+    /// Share of exchanges served at full fidelity, and of accounts throttled or worse, at the end.
+    pub leakage: f64,
+    pub recall: f64,
     #[serde(skip)]
     accounts: BTreeMap<String, Account>,
     #[serde(skip)]
@@ -179,6 +187,20 @@ impl Report {
     pub fn severest(&self) -> BTreeMap<String, Action> {
         let accounts = self.sides.values().flat_map(|side| &side.accounts);
         accounts.map(|(name, met)| (name.clone(), met.severest())).collect()
+    }
+
+    /// Says of the whole what was counted one by one.
+    pub(super) fn sum_up(&mut self) {
+        for (label, side) in &mut self.sides {
+            (side.leakage, side.recall) = (side.leakage(), side.recall());
+            if label.starts_with("campaign") {
+                continue;
+            }
+            for (name, met) in side.accounts.iter().filter(|(_, met)| met.0 & ACTED != 0) {
+                let severest = met.severest().name();
+                self.honest.entry(severest).or_default().push(name.clone());
+            }
+        }
     }
 
     /// Forgets single accounts; the counts stay.

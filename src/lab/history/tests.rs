@@ -4,7 +4,7 @@ use crate::policy::Policies;
 
 fn run(log: &str) -> Report {
     let engine = Engine::new(Settings::default(), Policies::default());
-    replay(&engine, &Keyring::new([3; 32]), log.as_bytes(), |_| {}).unwrap()
+    replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), Wanted::default()), |_| {}).unwrap()
 }
 
 fn line(n: u32, account: &str, label: &str, more: &str) -> String {
@@ -55,9 +55,14 @@ fn each_dropped_account_is_named_once() {
     let strict: crate::policy::Settings = serde_json::from_str(strict).unwrap();
     let engine = Engine::new(Settings::default(), Policies::from(&strict));
     let mut named = Vec::new();
-    let report = replay(&engine, &Keyring::new([3; 32]), relayed().as_bytes(), |name| {
-        named.push(name.to_owned());
-    });
+    let report = replay(
+        &engine,
+        &Keyring::new([3; 32]),
+        (relayed().as_bytes(), Wanted::default()),
+        |name| {
+            named.push(name.to_owned());
+        },
+    );
     assert_eq!(named, ["victim", "thief-0", "thief-1", "thief-2", "thief-3"]);
     assert_eq!(report.unwrap().sides["campaign:relay"].met.dropped, 4);
 }
@@ -78,7 +83,8 @@ fn a_bad_line_is_named_and_more_than_one_in_a_hundred_are_too_many() {
     assert_eq!((report.bad, report.bad_lines[0].line), (1, 201));
     let engine = Engine::new(Settings::default(), Policies::default());
     let log = format!("{}\nnot json", good[..10].join("\n"));
-    let result = replay(&engine, &Keyring::new([3; 32]), log.as_bytes(), |_| {});
+    let result =
+        replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), Wanted::default()), |_| {});
     assert!(matches!(result, Err(ReplayError::TooManyBad { bad: 1, line: 11, .. })));
 }
 
@@ -106,4 +112,28 @@ fn campaigns_found_are_listed_with_their_members_labels() {
     let found = report.campaigns.first().expect("one is found");
     assert_eq!(found.labels.keys().collect::<Vec<_>>(), ["campaign:relay"], "{found:?}");
     assert!(found.about.members >= 15, "{found:?}");
+}
+
+#[test]
+fn simpler_detectors_are_tried_on_the_same_lines_and_no_more_is_read_than_wanted() {
+    let engine = Engine::new(Settings::default(), Policies::default());
+    let wanted = Wanted { until: Some(60), baselines: true };
+    let log = relayed();
+    let report = replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), wanted), |_| {}).unwrap();
+    assert_eq!(report.lines, 60);
+    let names: Vec<_> = report.baselines.iter().map(|one| &*one.name).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(names.contains(&"static limit per account"));
+    assert!(run(&log).baselines.is_empty());
+}
+
+#[test]
+fn a_report_names_every_honest_account_that_was_acted_on() {
+    let harmless = run(&relayed());
+    assert!(harmless.honest.is_empty());
+    let mislabelled = run(&relayed().replace("campaign:relay", "benign"));
+    let named: usize = mislabelled.honest.values().map(Vec::len).sum();
+    let side = &mislabelled.sides["benign"];
+    assert!(named > 0 && named as u64 == side.met.acted, "{named} of {}", side.met.acted);
+    assert_eq!((side.leakage, side.recall), (side.leakage(), side.recall()));
 }

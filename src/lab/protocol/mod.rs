@@ -4,7 +4,6 @@
 //! Texts are made and turned into features on other threads, in an order of their own; verdicts are
 //! given on one, in the order of time. So a seed has one outcome, however many cores there are.
 
-mod baseline;
 mod feed;
 mod features;
 mod figures;
@@ -19,14 +18,12 @@ use std::thread;
 
 use serde::Serialize;
 
-pub use self::baseline::Baseline;
-pub(super) use self::baseline::curve;
-use self::baseline::{Baselines, Meta};
 use self::features::{Text, ask, caller, name, text, time, whole};
 use self::feed::Feed;
 pub use self::figures::{Figures, Target};
 pub use self::suite::{Part, Suite, Tried};
 pub use self::table::told;
+use super::baseline::{Baseline, Baselines, Meta};
 use super::history::{Counted, Known, Report, Stage};
 use super::material::Corpus;
 use super::world::{Card, Crowd, Dispatch, Fate, Hydra, Kind, Queue, Scenario};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::super::baseline::Baseline;
 use super::figures::{classes, interval, targets};
 use super::{Figures, Part, Target, Tried};
 
@@ -114,26 +115,21 @@ fn class_table(tried: &[Tried]) -> String {
 }
 
 fn baseline_table(tried: &[Tried]) -> String {
-    let mut text =
-        format!("\n{:28} {:>9} {:>14}  first seed\n", "baseline", "caught", "honest harmed");
+    let mut text = format!("\n{}  first seed\n", Baseline::HEADER);
     let Some(first) = of(tried, Part::Base).next() else { return text };
-    let own = (
-        "stillguard".to_owned(),
-        first.figures.recall,
-        first.outcome.report.sides.get("benign").map_or(0.0, super::super::history::Side::recall),
-        format!(
-            "accounts throttled or worse; {:.1} % of exchanges held back",
-            (1.0 - first.figures.leakage) * 100.0
-        ),
+    let note = format!(
+        "accounts throttled or worse; {:.1} % of exchanges held back",
+        (1.0 - first.figures.leakage) * 100.0
     );
-    let others = first
-        .outcome
-        .baselines
-        .iter()
-        .map(|one| (one.name.clone(), one.caught, one.harmed, one.note.clone()));
-    for (name, caught, harmed, note) in std::iter::once(own).chain(others) {
-        let _ =
-            writeln!(text, "{name:28} {:>8.2}% {:>13.3}%  {note}", caught * 100.0, harmed * 100.0);
+    let honest = first.outcome.report.sides.get("benign");
+    let own = Baseline {
+        name: "stillguard".into(),
+        caught: first.figures.recall,
+        harmed: honest.map_or(0.0, super::super::history::Side::recall),
+        note,
+    };
+    for one in std::iter::once(&own).chain(&first.outcome.baselines) {
+        let _ = writeln!(text, "{}", one.row());
     }
     text
 }

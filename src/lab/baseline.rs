@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::history::Counted;
 use crate::identity::{AccountId, Client, Tag};
-use crate::lab::history::Counted;
 use crate::signal::{Ask, Exchange};
 
 /// What baselines may know beyond the ask.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Meta<'a> {
-    pub(super) attack: bool,
-    pub(super) counted: Counted,
-    pub(super) country: &'a str,
+pub(in crate::lab) struct Meta<'a> {
+    pub(in crate::lab) attack: bool,
+    pub(in crate::lab) counted: Counted,
+    pub(in crate::lab) country: &'a str,
 }
 
 /// Requests a day at which a static limit is tried.
@@ -31,7 +31,7 @@ const CROWD: usize = 20;
 const FLAGGED: f64 = 4.0;
 
 #[derive(Debug, Default)]
-pub(super) struct Baselines {
+pub(in crate::lab) struct Baselines {
     accounts: BTreeMap<AccountId, Facts>,
     countries: BTreeMap<String, u16>,
     offered: u64,
@@ -65,8 +65,18 @@ pub struct Baseline {
     pub note: String,
 }
 
+impl Baseline {
+    pub const HEADER: &str = "baseline                        caught  honest harmed";
+
+    /// A line of the table under [`HEADER`](Self::HEADER).
+    pub fn row(&self) -> String {
+        let Self { name, caught, harmed, note } = self;
+        format!("{name:28} {:>8.2}% {:>13.3}%  {note}", caught * 100.0, harmed * 100.0)
+    }
+}
+
 impl Baselines {
-    pub(super) fn take(&mut self, ask: &Ask, meta: Meta<'_>) {
+    pub(in crate::lab) fn take(&mut self, ask: &Ask, meta: Meta<'_>) {
         let next = self.countries.len() as u16;
         let country = match self.countries.get(meta.country) {
             Some(country) => *country,
@@ -104,14 +114,14 @@ impl Baselines {
         }
     }
 
-    pub(super) fn ended(&mut self, exchange: &Exchange) {
+    pub(in crate::lab) fn ended(&mut self, exchange: &Exchange) {
         let longer = exchange.completion.output() > exchange.ask.prompt.tokens;
         if let Some(facts) = self.accounts.get_mut(&exchange.ask.caller.account) {
             facts.weak[2] += u32::from(longer);
         }
     }
 
-    pub(super) fn told(&self) -> Vec<Baseline> {
+    pub(in crate::lab) fn told(&self) -> Vec<Baseline> {
         vec![self.limit(), self.groups(), self.components(), self.trace()]
     }
 
