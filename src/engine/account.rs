@@ -182,8 +182,7 @@ impl Account {
         let fired = fired(strengths, signals);
         // A room full of new accounts that each pay for themselves, or not at all, is a class, an
         // office or a contest before it is anything else, as long as it asks no more than people do.
-        let company = CATALOGUE.iter().zip(strengths).find(|(spec, _)| spec.id == "N1");
-        let together = company.is_some_and(|(_, n)| *n >= TOGETHER) && fired & bit(Family::P) == 0;
+        let together = strengths[EGRESS] >= TOGETHER && fired & bit(Family::P) == 0;
         let few = self.habits.exchanges <= TASK;
         let set = few && (together || self.habits.is_set_task());
         if set { fired & OWN_DOING } else { fired }
@@ -280,6 +279,15 @@ fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
 /// The families that speak for an account though it was set a task along with others. What it asks,
 /// how, how often and in which words is the task's then: it says nothing of the crowd.
 const OWN_DOING: u8 = bit(Family::P) | bit(Family::N) | bit(Family::L) | bit(Family::X);
+
+/// The place of N1.
+const EGRESS: usize = {
+    let mut place = 0;
+    while !matches!(CATALOGUE[place].id.as_bytes(), b"N1") {
+        place += 1;
+    }
+    place
+};
 
 /// Strength of N1 from which an account is in company: what one honest account in five shows.
 const TOGETHER: f32 = 0.23;
