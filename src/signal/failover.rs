@@ -27,11 +27,16 @@ struct Body {
     /// Who was denied, and when it was first since the window closed.
     denied: Owner,
     at: Timestamp,
+    /// When the last one was answered, and whether with a denial; none where there was no answer.
+    last_at: Timestamp,
+    last_denied: Option<bool>,
+    /// Share of that account's requests that are denied, in 255ths.
+    last_share: u8,
 }
 
 impl Kept for Body {
     fn shift(&mut self, by: Shift) {
-        self.at = self.at.shifted(by);
+        (self.at, self.last_at) = (self.at.shifted(by), self.last_at.shifted(by));
     }
 }
 
@@ -96,6 +101,25 @@ impl Bodies {
         if denied && known.changes < params.accounts { account.insert(body, ask.at) } else { None }
     }
 
+    /// Whether the body was last denied or served, where that was to another account, just now; and
+    /// how large a share of that one's requests is denied.
+    pub(super) fn taken_over(&self, ask: &Ask, window: Duration) -> Option<(bool, f32)> {
+        let body = Some(ask.prompt.body).filter(|body| *body != Tag::default())?;
+        let known = self.0.get(body)?;
+        let foreign = known.last.is_foreign_to(&Owner::of(&ask.caller));
+        let soon = ask.at >= known.last_at && ask.at.since(known.last_at) <= window;
+        let denied = known.last_denied.filter(|_| foreign && soon)?;
+        Some((denied, f32::from(known.last_share) / 255.0))
+    }
+
+    /// Notes how large a share of the asker's requests is denied.
+    pub(super) fn note_share(&self, ended: &Ended<'_>, share: f32) {
+        let body = ended.exchange.ask.prompt.body;
+        if body != Tag::default() {
+            self.0.update(body, ended.aged, |known| known.last_share = (share * 255.0) as u8);
+        }
+    }
+
     fn take(&self, params: &Params, ended: &Ended<'_>) {
         let ask = &ended.exchange.ask;
         if ask.prompt.body == Tag::default() {
@@ -107,6 +131,7 @@ impl Bodies {
                 body.changes = body.changes.saturating_add(u16::from(!body.last.is_nobody()));
                 body.last = caller;
             }
+            (body.last_at, body.last_denied) = (ended.exchange.ended, outcome(ended.exchange));
             // The first denial stands while its window is open, so that the account denied first
             // does not seem to follow those that took over from it.
             let open = ended.exchange.ended.since(body.at) <= params.window();
@@ -115,6 +140,12 @@ impl Bodies {
             }
         });
     }
+}
+
+/// Whether an exchange was denied or served; none where it failed for another reason.
+pub(super) fn outcome(exchange: &Exchange) -> Option<bool> {
+    let denied = denies(exchange);
+    (denied || exchange.served()).then_some(denied)
 }
 
 /// A refusal aimed at the account, by this proxy or by the endpoint: not an overload or an outage.

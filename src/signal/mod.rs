@@ -31,6 +31,7 @@ mod migration;
 mod neutralising;
 mod reasoning_attack;
 mod payment;
+mod probe;
 mod scaffold;
 mod template;
 mod toolset;
@@ -46,7 +47,7 @@ pub use self::exchange::{
 pub use self::features::{Answer, Rates, foreign, inspect};
 pub use self::habits::Habits;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
-use self::registry::{Signal, signals};
+use self::registry::{Signal, memory, owned, signals};
 pub use self::trial::{Clearance, Step, Trial};
 
 signals! {
@@ -62,6 +63,7 @@ signals! {
     toolset: toolset::Toolset,
     id_crossing: id_crossing::IdCrossing,
     migration: migration::Migration,
+    probe: probe::Probe [failover],
     failover: failover::Failover,
     equal_loads: equal_loads::EqualLoads,
     challenge: challenge::Challenge,

@@ -30,7 +30,9 @@ pub(super) trait Signal {
         + JsonSchema;
     /// What is remembered of one account. Counted against the 1 KiB an account may take.
     type Account: Clone + Debug + Default + Kept;
-    /// What is remembered of all accounts together: bounded and expiring.
+    /// What is remembered of all accounts together: bounded and expiring. A signal whose row names
+    /// another one after its type reads that one's; it stands before it, and so sees what was known
+    /// before the exchange at hand.
     type Fleet: Debug + Default + Shelved;
 
     /// What this very request shows, before it is forwarded. Reads only: it runs on the request's
@@ -160,8 +162,27 @@ pub enum Mode {
     Off,
 }
 
+/// The fleet's memory that a signal owns, and the one it reads.
+macro_rules! owned {
+    ($signal:ty) => {
+        <$signal as Signal>::Fleet
+    };
+    ($signal:ty, $of:ident) => {
+        ()
+    };
+}
+macro_rules! memory {
+    ($fleet:expr, $own:ident) => {
+        &$fleet.$own
+    };
+    ($fleet:expr, $own:ident, $of:ident) => {
+        &$fleet.$of
+    };
+}
+pub(super) use {memory, owned};
+
 macro_rules! signals {
-    ($($name:ident: $signal:ty,)*) => {
+    ($($name:ident: $signal:ty $([$of:ident])?,)*) => {
         /// Every signal, in the order of every array of evidence.
         pub const CATALOGUE: [Spec; [$(stringify!($name)),*].len()] = [$(<$signal as Signal>::SPEC),*];
 
@@ -184,7 +205,7 @@ macro_rules! signals {
         /// What every signal remembers of the fleet.
         #[derive(Debug, Default)]
         pub struct Fleet {
-            $($name: <$signal as Signal>::Fleet,)*
+            $($name: owned!($signal $(, $of)?),)*
         }
 
         impl Account {
@@ -230,7 +251,7 @@ macro_rules! signals {
             [$(match settings.$name.mode {
                 Mode::Off => None,
                 _ => <$signal as Signal>::ask(
-                    &settings.$name.params, asked, &account.$name, &fleet.$name),
+                    &settings.$name.params, asked, &account.$name, memory!(fleet, $name $(, $of)?)),
             }),*]
         }
 
@@ -239,7 +260,8 @@ macro_rules! signals {
             [$(match settings.$name.mode {
                 Mode::Off => None,
                 _ => <$signal as Signal>::learn(
-                    &settings.$name.params, ended, &mut account.$name, &fleet.$name),
+                    &settings.$name.params, ended, &mut account.$name,
+                    memory!(fleet, $name $(, $of)?)),
             }),*]
         }
 
@@ -248,13 +270,15 @@ macro_rules! signals {
             [$(match settings.$name.mode {
                 Mode::Off => None,
                 _ => <$signal as Signal>::tried(
-                    &settings.$name.params, trial, &mut account.$name, &fleet.$name),
+                    &settings.$name.params, trial, &mut account.$name,
+                    memory!(fleet, $name $(, $of)?)),
             }),*]
         }
 
         /// Forgets what has expired.
         pub fn tick(settings: &Settings, fleet: &Fleet, now: crate::time::Timestamp) {
-            $(<$signal as Signal>::tick(&settings.$name.params, &fleet.$name, now);)*
+            $(<$signal as Signal>::tick(
+                &settings.$name.params, memory!(fleet, $name $(, $of)?), now);)*
         }
     };
 }
