@@ -79,6 +79,9 @@ pub struct Prompt {
     pub foreign: Vec<Tag>,
     #[serde(skip_serializing_if = "Bonds::is_empty")]
     pub bonds: Bonds,
+    /// Chunks of the last user turn, at most [`Prompt::MAX_HEARD`]: quoted answers share theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<Tag>,
     /// The client says this is its n-th retry of one call.
     pub retry: u8,
     /// What kinds of material the user turns hold.
@@ -88,6 +91,7 @@ pub struct Prompt {
 
 impl Prompt {
     pub const MAX_IDS: usize = 32;
+    pub const MAX_HEARD: usize = 16;
 }
 
 /// Phrase classes as bits; the classes are listed in `signal::lexicon`.
@@ -229,6 +233,9 @@ pub struct Completion {
     /// Seals and ids that left wrapped, however often.
     #[serde(skip_serializing_if = "is_none")]
     pub wrapped: u32,
+    /// Chunks of what it said, at most [`Completion::MAX_SAID`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<Tag>,
     /// The prefix that a next turn would continue: all turns and this answer.
     pub continues: Tag,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +250,8 @@ pub struct Completion {
 }
 
 impl Completion {
+    pub const MAX_SAID: usize = 4;
+
     /// Output tokens given away, as best known.
     pub fn output(&self) -> u32 {
         self.usage.output.unwrap_or_default()

@@ -20,6 +20,7 @@ pub mod shelf;
 pub mod sketch;
 
 mod challenge;
+mod echo;
 mod elicitation;
 mod equal_loads;
 mod failover;
@@ -65,6 +66,7 @@ signals! {
     migration: migration::Migration,
     probe: probe::Probe [failover],
     failover: failover::Failover,
+    echo: echo::Echo,
     equal_loads: equal_loads::EqualLoads,
     challenge: challenge::Challenge,
 }

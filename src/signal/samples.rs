@@ -121,3 +121,33 @@ pub(super) const CHAT: [&str; 10] = [
     "How long should a beginner train before running a half marathon?",
     "Compare renting and buying an apartment when interest rates rise quickly.",
 ];
+
+/// Long answers, in English, French and Chinese.
+pub(super) const ANSWERS: [&str; 3] = [
+    "The harbour silts up because the river drops its load where the current slackens. Behind the \
+     breakwater the water hardly moves, so sand that was carried for thirty kilometres settles within \
+     an hour. Dredging removes about forty thousand tonnes every spring, yet a single winter storm \
+     brings half of that back. A longer mole would shift the problem eastward, towards the beach where \
+     the fishermen keep their boats, and the council has refused that twice. What remains is to let \
+     some of the flow through: culverts under the breakwater keep the bottom clean, though they make \
+     the berths uneasy when the wind stands in the north. The engineers who studied a similar port in \
+     Brittany found that three openings of two metres each were enough, provided that gates close them \
+     during gales. Such gates need care, because mussels grow in their hinges and divers must scrape \
+     them off each autumn. In sum the cheapest measure is a pair of gated culverts, the dearest a new \
+     mole, and the most popular among sailors, unfortunately, is to do nothing at all.",
+    "La tour de l'horloge penche parce que ses fondations reposent sur une argile qui gonfle avec les \
+     pluies d'automne. Chaque hiver, le mur oriental monte de deux millimetres pendant que le mur \
+     occidental, abrite par le couvent, reste immobile. Les artisans du quartier ont pose des temoins \
+     de platre sur les fissures; la moitie etaient rompus au printemps suivant. Il faudrait drainer la \
+     place, mais le vieux reseau de caves, ou l'on gardait jadis le vin des chanoines, interdit les \
+     tranchees profondes. Une injection de resine consoliderait le sol sans vibrations, au prix d'un \
+     chantier de six mois et d'une fermeture du marche couvert. Les archives montrent d'ailleurs que \
+     l'architecte avait prevu un contrefort, abandonne faute d'argent apres la mauvaise recolte. \
+     Reprendre ce dessin couterait moins cher, resterait reversible et plairait aux historiens, tandis \
+     que les commercants redoutent surtout la poussiere et le bruit devant leurs vitrines.",
+    "湖水变绿主要是因为上游农田的肥料随雨水流入河道,磷在浅水区沉积,夏天气温升高以后藻类迅速繁殖。当地渔民最早\
+     发现鱼群聚集到出水口附近,因为那里氧气比较充足。研究人员连续三年测量水质,结果显示春季第一次暴雨带来的磷几乎\
+     占全年一半。因此在河口建造芦苇湿地效果最好,芦苇根系吸收养分,冬天收割以后可以造纸。另外一种办法是抽取深层冷水\
+     补充表层,可是耗电很大,而且会搅动底泥。镇政府打算先改造两条支流,再补贴农户使用缓释肥料,预计五年内透明度恢复到\
+     两米。旅游公司担心施工影响游船,工程师建议分段进行,先做北岸,等候鸟离开以后再做南岸。",
+];

@@ -10,6 +10,7 @@ use super::tokens::{Profile, SCRIPTS, script};
 use crate::dialect::{Api, Delta, Kind};
 use crate::identity::{Keyring, Tag};
 use crate::signal::exchange::{Completion, Model, Prompt, UsageSource};
+use crate::signal::sketch::chunks::Listener;
 
 /// Gathers an answer's features, delta by delta. Holds no text: hashes and counts.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Answer {
     completion: Completion,
     thread: Chain,
     said: Said,
+    /// What it says in words, thinking included.
+    heard: Box<Listener>,
     emitted: Emitted,
     /// What had passed when the provider last told its count of output.
     told: Emitted,
@@ -64,6 +67,7 @@ impl Answer {
             completion: Completion::default(),
             thread: Chain::from_tag(prompt.thread),
             said: Said::new(&keyring),
+            heard: listener(),
             emitted: Emitted::default(),
             told: Emitted::default(),
             plain: true,
@@ -92,6 +96,7 @@ impl Answer {
             completion: Completion::default(),
             thread,
             said: Said::new(&keyring),
+            heard: listener(),
             emitted: Emitted::default(),
             told: Emitted::default(),
             plain: true,
@@ -109,6 +114,9 @@ impl Answer {
         for (kind, piece) in &delta.pieces {
             self.said.take(*kind, piece);
             self.emitted.take(piece);
+            if matches!(kind, Kind::Text | Kind::Thinking) {
+                self.heard.take(piece, &self.keyring);
+            }
             self.plain &= *kind == Kind::Text;
             self.completion.thinking |= *kind == Kind::Thinking && !piece.is_empty();
         }
@@ -152,6 +160,7 @@ impl Answer {
         } else {
             UsageSource::Unknown
         };
+        self.completion.said = self.heard.finish(&self.keyring);
         if self.thread != Chain::from_tag(Tag::default()) {
             self.completion.continues = continued(self.thread, self.said).1;
         }
@@ -189,6 +198,10 @@ impl Answer {
             }
         }
     }
+}
+
+fn listener() -> Box<Listener> {
+    Box::new(Listener::new(Completion::MAX_SAID))
 }
 
 /// Tokens of the shortest answer that teaches: ends and frames weigh less than 1 in 16 of it.

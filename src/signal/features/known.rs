@@ -3,16 +3,17 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::super::exchange::Phrases;
+use super::super::exchange::{Phrases, Prompt};
 use super::super::lexicon;
 use super::super::sketch::Sketch;
-use crate::identity::Keyring;
+use crate::identity::{Keyring, Tag};
 
 /// The part of a text's features that is dear: some 8 ns a byte, against 0.1 to find them here.
 #[derive(Debug)]
 pub(super) struct Gist {
     pub(super) phrases: Phrases,
     pub(super) sketch: Option<Sketch>,
+    pub(super) chunks: Vec<Tag>,
 }
 
 /// Texts remembered, some 50 KiB in all. One replaces whatever has its place.
@@ -29,7 +30,8 @@ thread_local! {
 
 impl Gist {
     pub(super) fn of(text: &str, keyring: &Keyring) -> Self {
-        Self { phrases: lexicon::find(text), sketch: Sketch::of(text, keyring) }
+        let (sketch, chunks) = Sketch::with_chunks(text, keyring, Prompt::MAX_HEARD);
+        Self { phrases: lexicon::find(text), sketch, chunks }
     }
 
     /// The same for a text that is likely to come again.

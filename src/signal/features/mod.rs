@@ -52,6 +52,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         presented: tags(&request.presented, keyring),
         foreign: Vec::new(),
         bonds: Bonds::default(),
+        heard: of_user.chunks,
         retry: 0,
         topics: topics::of(parts, &user),
     }

@@ -8,6 +8,7 @@
 //! [`super::habits`] reads a slot as a vote of its own.
 
 mod stem;
+pub(super) mod chunks;
 pub(super) mod words;
 
 use std::fmt;
@@ -15,7 +16,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{Keyring, hex};
+use self::chunks::Chunks;
+use crate::identity::{Keyring, Tag, hex};
 
 /// Numbers in a sketch. The standard error of an estimated Jaccard index is 1/(2 sqrt(32)), 0.09,
 /// at most.
@@ -34,10 +36,22 @@ impl Sketch {
     /// Reads at most 16 KiB, about 5 ns per byte. Of texts over 8 KiB only every other stem, chosen
     /// by its hash, takes part: the same ones in every such text, so the index stays meaningful.
     pub fn of(text: &str, keyring: &Keyring) -> Option<Self> {
+        Self::seen_by(text, keyring, |_| {})
+    }
+
+    /// The same, and at most `most` of the chunks that the text is made of, in one pass.
+    pub fn with_chunks(text: &str, keyring: &Keyring, most: usize) -> (Option<Self>, Vec<Tag>) {
+        let mut chunks = Chunks::new(most);
+        let sketch = Self::seen_by(text, keyring, |hash| chunks.take(hash));
+        (sketch, chunks.finish())
+    }
+
+    fn seen_by(text: &str, keyring: &Keyring, mut each: impl FnMut(u64)) -> Option<Self> {
         let mut mins = Mins::default();
         let sampled = text.len() > words::WHOLE;
         words::each(text, |stem| {
             let hash = keyring.text(stem);
+            each(hash);
             if !(sampled && hash & 1 == 1) {
                 mins.take(hash);
             }

@@ -24,6 +24,21 @@ pub(super) fn each(text: &str, mut visit: impl FnMut(&[u8])) {
     }
 }
 
+/// Reads a text that comes in pieces, cut anywhere.
+#[derive(Debug, Default)]
+pub(in crate::signal) struct Reader(Word);
+
+impl Reader {
+    pub(in crate::signal) fn read(&mut self, piece: &str, mut visit: impl FnMut(&[u8])) {
+        self.0.feed(piece, &mut visit);
+    }
+
+    /// The last word, which nothing has ended yet.
+    pub(in crate::signal) fn finish(mut self, mut visit: impl FnMut(&[u8])) {
+        self.0.end(&mut visit);
+    }
+}
+
 /// The longest prefix of at most `bytes` bytes.
 pub(in crate::signal) fn head(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
@@ -74,6 +89,7 @@ static SMALL: [u8; 256] = {
 };
 
 /// The word being read, or the last character of an unspaced run.
+#[derive(Debug)]
 struct Word {
     bytes: [u8; LONGEST],
     len: usize,
@@ -88,6 +104,11 @@ impl Default for Word {
 
 impl Word {
     fn read(&mut self, text: &str, visit: &mut impl FnMut(&[u8])) {
+        self.feed(text, visit);
+        self.end(visit);
+    }
+
+    fn feed(&mut self, text: &str, visit: &mut impl FnMut(&[u8])) {
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() {
@@ -107,7 +128,6 @@ impl Word {
                 at += c.len_utf8();
             }
         }
-        self.end(visit);
     }
 
     fn wide(&mut self, c: char, visit: &mut impl FnMut(&[u8])) {
