@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::{Ask, Exchange};
 use super::index::Tiers;
-use super::linkage::{CAPACITY, Distinct, Owner};
+use super::linkage::{CAPACITY, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Shift, Timestamp};
 
 pub(super) struct Echo;
 
@@ -27,6 +27,49 @@ struct Chunk {
     shown: u16,
     /// Said to several accounts: what anybody is told.
     common: bool,
+}
+
+/// Echoes of one account, told apart by 16 bits. Counts to six; forgotten when none was added for a
+/// month, the half-life of linkage evidence.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Echoes {
+    seen: [u16; 6],
+    len: u8,
+    /// Days since the epoch.
+    day: u16,
+}
+
+const DAY: u64 = 24 * 3_600_000;
+const FORGET_DAYS: u16 = 30;
+
+impl Kept for Echoes {
+    fn shift(&mut self, by: Shift) {
+        let days = i16::try_from(by.0 / DAY as i64).unwrap_or_default();
+        if self.len > 0 {
+            self.day = self.day.saturating_add_signed(days);
+        }
+    }
+}
+
+impl Echoes {
+    /// How many there are with this one. None when the account has shown it before.
+    fn insert(&mut self, chunk: Tag, now: Timestamp) -> Option<f32> {
+        let day = u16::try_from(now.as_millis() / DAY).unwrap_or(u16::MAX);
+        if day.saturating_sub(self.day) > FORGET_DAYS {
+            self.len = 0;
+        }
+        let len = usize::from(self.len).min(self.seen.len());
+        let print = (chunk.0 >> 20) as u16;
+        if self.seen[..len].contains(&print) {
+            return None;
+        }
+        self.day = self.day.max(day);
+        if let Some(place) = self.seen.get_mut(len) {
+            *place = print;
+            self.len += 1;
+        }
+        Some(f32::from(self.len))
+    }
 }
 
 impl Kept for Chunk {}
@@ -58,10 +101,10 @@ impl Signal for Echo {
     };
 
     type Params = Params;
-    type Account = Distinct;
+    type Account = Echoes;
     type Fleet = Spoken;
 
-    fn ask(params: &Params, asked: &Asked<'_>, account: &Distinct, fleet: &Spoken) -> Option<f32> {
+    fn ask(params: &Params, asked: &Asked<'_>, account: &Echoes, fleet: &Spoken) -> Option<f32> {
         if asked.ask.prompt.heard.is_empty() {
             return None;
         }
@@ -71,7 +114,7 @@ impl Signal for Echo {
     fn learn(
         params: &Params,
         ended: &Ended<'_>,
-        account: &mut Distinct,
+        account: &mut Echoes,
         fleet: &Spoken,
     ) -> Option<f32> {
         let exchange = ended.exchange;
@@ -91,7 +134,7 @@ impl Signal for Echo {
 impl Spoken {
     /// Different echoes of others' answers from this account, if the request holds another one: two
     /// chunks or more of what one and the same account was told.
-    fn echoed(&self, params: &Params, ask: &Ask, account: &mut Distinct) -> Option<f32> {
+    fn echoed(&self, params: &Params, ask: &Ask, account: &mut Echoes) -> Option<f32> {
         let caller = Owner::of(&ask.caller);
         let foreign = |chunk: &Tag| {
             let known = self.0.get(*chunk)?;
@@ -178,7 +221,7 @@ mod tests {
         turn
     }
 
-    fn learn(fleet: &Spoken, account: &mut Distinct, turn: &Exchange) -> Option<f32> {
+    fn learn(fleet: &Spoken, account: &mut Echoes, turn: &Exchange) -> Option<f32> {
         let around = Around::default();
         let asked = Echo::ask(&Params::default(), &around.asked(&turn.ask), account, fleet);
         let said = Echo::learn(&Params::default(), &around.ended(turn), account, fleet);
@@ -187,7 +230,7 @@ mod tests {
     }
 
     fn told(fleet: &Spoken, account: u8, answer: &str) {
-        learn(fleet, &mut Distinct::default(), &turn(account, "Tell me.", answer));
+        learn(fleet, &mut Echoes::default(), &turn(account, "Tell me.", answer));
     }
 
     fn pasted(answer: &str) -> String {
@@ -196,14 +239,14 @@ mod tests {
 
     #[test]
     fn answers_fed_back_by_another_account_count_on_it_alone() {
-        let (fleet, mut cleaner) = (Spoken::default(), Distinct::default());
+        let (fleet, mut cleaner) = (Spoken::default(), Echoes::default());
         ANSWERS.iter().for_each(|answer| told(&fleet, 1, answer));
         let fed = ANSWERS.map(|answer| learn(&fleet, &mut cleaner, &turn(2, &pasted(answer), "")));
         assert_eq!(fed, [Some(1.0), Some(2.0), Some(3.0)]);
         let again = turn(2, &pasted(ANSWERS[0]), "");
         assert_eq!(learn(&fleet, &mut cleaner, &again), None, "counted before");
         let own = turn(1, &pasted(ANSWERS[0]), "");
-        assert_eq!(learn(&fleet, &mut Distinct::default(), &own), None, "the issuer is not blamed");
+        assert_eq!(learn(&fleet, &mut Echoes::default(), &own), None, "the issuer is not blamed");
     }
 
     #[test]
@@ -211,7 +254,7 @@ mod tests {
         let fleet = Spoken::default();
         told(&fleet, 1, ANSWERS[0]);
         let paste =
-            |who| learn(&fleet, &mut Distinct::default(), &turn(who, &pasted(ANSWERS[0]), ""));
+            |who| learn(&fleet, &mut Echoes::default(), &turn(who, &pasted(ANSWERS[0]), ""));
         (2..6).for_each(|who| assert_eq!(paste(who), Some(1.0)));
         (6..20).for_each(|who| assert_eq!(paste(who), None, "{who}"));
     }
@@ -222,16 +265,16 @@ mod tests {
         told(&fleet, 1, ANSWERS[0]);
         told(&fleet, 2, ANSWERS[0]);
         let paste = turn(3, &pasted(ANSWERS[0]), "");
-        assert_eq!(learn(&fleet, &mut Distinct::default(), &paste), None);
+        assert_eq!(learn(&fleet, &mut Echoes::default(), &paste), None);
     }
 
     #[test]
     fn a_text_given_back_to_who_brought_it_stays_everybodys() {
         let fleet = Spoken::default();
         let mended = turn(1, &pasted(ANSWERS[0]), ANSWERS[0]);
-        learn(&fleet, &mut Distinct::default(), &mended);
+        learn(&fleet, &mut Echoes::default(), &mended);
         let paste = turn(3, &pasted(ANSWERS[0]), "");
-        assert_eq!(learn(&fleet, &mut Distinct::default(), &paste), None);
+        assert_eq!(learn(&fleet, &mut Echoes::default(), &paste), None);
     }
 
     #[test]
@@ -242,8 +285,8 @@ mod tests {
         };
         let fleet = Spoken::default();
         let told = ours(turn(1, "Tell me.", ANSWERS[0]));
-        learn(&fleet, &mut Distinct::default(), &told);
+        learn(&fleet, &mut Echoes::default(), &told);
         let paste = ours(turn(2, &pasted(ANSWERS[0]), ""));
-        assert_eq!(learn(&fleet, &mut Distinct::default(), &paste), None);
+        assert_eq!(learn(&fleet, &mut Echoes::default(), &paste), None);
     }
 }

@@ -15,11 +15,11 @@ use super::shelf::Kept;
 
 pub(super) struct Probe;
 
-/// One account's part in the experiments, twelve bytes.
+/// One account's part in the experiments, eight bytes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Halves {
     /// Its own exchanges: those served and those denied.
-    own: [u16; 2],
+    own: [u8; 2],
     /// Denied bodies it has taken over, saturating.
     taken: u16,
     /// Nats so far.
@@ -27,7 +27,7 @@ pub(super) struct Halves {
 }
 
 /// Counts are halved beyond this, so that what the account meets now outweighs what it met.
-const MOST: u16 = 512;
+const MOST: u8 = 200;
 
 /// Exchanges that every account is given to start with: three served and one denied.
 const PRIOR: [f32; 2] = [3.0, 1.0];
