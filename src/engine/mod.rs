@@ -162,7 +162,8 @@ impl Engine {
     fn weigh(&self, rules: &Rules, policy: &Policy, ask: &Ask, account: &Account) -> Weighed {
         let Rules { settings, .. } = rules;
         let (crowds, aged) = (&self.fleet.crowds, account.established);
-        let asked = Asked { ask, habits: &account.habits, crowds, aged };
+        let news = &self.campaigns.news();
+        let asked = Asked { ask, habits: &account.habits, crowds, aged, news };
         let memory = &self.fleet.memory;
         let statistics = signal::ask(&settings.signals, &asked, &account.memory, memory);
         let strengths = account.strengths(ask.at, &statistics, &self.fleet.cohorts);
@@ -213,7 +214,8 @@ impl Engine {
         } else if exchange.ending == Ending::Refused {
             let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
             let (habits, crowds) = (&Habits::default(), &self.fleet.crowds);
-            let ended = Ended { exchange, habits, crowds, aged: false };
+            let news = &self.campaigns.news();
+            let ended = Ended { exchange, habits, crowds, aged: false, news };
             signal::learn(
                 &rules.settings.signals,
                 &ended,
@@ -254,7 +256,8 @@ impl Engine {
         self.fleet.regroup(account, now, &settings.group);
         self.fleet.keep(account, now);
         let (crowds, aged) = (&self.fleet.crowds, account.established);
-        let ended = Ended { exchange, habits: &account.habits, crowds, aged };
+        let news = &self.campaigns.news();
+        let ended = Ended { exchange, habits: &account.habits, crowds, aged, news };
         let memory = &self.fleet.memory;
         let learnt = signal::learn(&settings.signals, &ended, &mut account.memory, memory);
         if !seen {

@@ -128,17 +128,7 @@ impl Crowds {
         keys: impl Iterator<Item = (Facet, Tag)>,
         reading: impl Fn(&Crowd) -> f32,
     ) -> Option<f32> {
-        let (mut whole, mut pairs) = (0.0_f32, [0.0_f32; PAIRS]);
-        for (facet, key) in keys {
-            let read = self.get(key).map_or(0.0, |crowd| reading(&crowd));
-            if facet != Facet::User {
-                whole = whole.max(read);
-            } else if read > pairs[0] {
-                pairs[0] = read;
-                pairs.sort_by(f32::total_cmp);
-            }
-        }
-        Some(whole.max(pairs[0])).filter(|most| *most > 0.0)
+        most(keys.map(|(facet, key)| (facet, self.get(key).map_or(0.0, |crowd| reading(&crowd)))))
     }
 
     /// One account joins. `change` also sees what it brings. False when the index is full.
@@ -226,6 +216,20 @@ impl Crowds {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The most of the readings of keys, where those of user turns must agree in three.
+pub fn most(readings: impl Iterator<Item = (Facet, f32)>) -> Option<f32> {
+    let (mut whole, mut pairs) = (0.0_f32, [0.0_f32; PAIRS]);
+    for (facet, read) in readings {
+        if facet != Facet::User {
+            whole = whole.max(read);
+        } else if read > pairs[0] {
+            pairs[0] = read;
+            pairs.sort_by(f32::total_cmp);
+        }
+    }
+    Some(whole.max(pairs[0])).filter(|most| *most > 0.0)
 }
 
 impl Kept for Crowd {

@@ -32,6 +32,7 @@ mod migration;
 mod neutralising;
 mod reasoning_attack;
 mod payment;
+mod pivot;
 mod probe;
 mod scaffold;
 mod template;
@@ -47,6 +48,7 @@ pub use self::exchange::{
 };
 pub use self::features::{Answer, Rates, foreign, inspect};
 pub use self::habits::Habits;
+pub use self::pivot::New;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
 use self::registry::{Signal, memory, owned, signals};
 pub use self::trial::{Clearance, Step, Trial};
@@ -67,6 +69,7 @@ signals! {
     probe: probe::Probe [failover],
     failover: failover::Failover,
     echo: echo::Echo,
+    pivot: pivot::Pivoting,
     equal_loads: equal_loads::EqualLoads,
     challenge: challenge::Challenge,
 }

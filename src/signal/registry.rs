@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::crowd::Crowds;
 use super::exchange::{Ask, Exchange};
 use super::habits::Habits;
+use super::pivot::New;
 use super::shelf::{Kept, Shelved};
 use super::trial::Trial;
 use crate::time::Timestamp;
@@ -68,6 +69,8 @@ pub struct Asked<'a> {
     pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
+    /// The models that are new now.
+    pub news: &'a [New],
 }
 
 /// What a signal may look at when an exchange has ended. Habits and crowds have taken it in.
@@ -78,6 +81,8 @@ pub struct Ended<'a> {
     pub aged: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
+    /// The models that are new now.
+    pub news: &'a [New],
 }
 
 /// A signal's entry in the catalogue, the manual and the metrics.

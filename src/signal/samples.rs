@@ -3,6 +3,7 @@
 use super::crowd::Crowds;
 use super::exchange::{Ask, Completion, Ending, Exchange, ExchangeId, Phrases, Prompt};
 use super::habits::Habits;
+use super::pivot::New;
 use super::registry::{Asked, Ended, Signal};
 use super::share::{Params, Phrased, Share};
 use super::sketch::Sketch;
@@ -64,15 +65,18 @@ pub(super) struct Around {
     pub(super) habits: Habits,
     pub(super) crowds: Crowds,
     pub(super) aged: bool,
+    pub(super) news: Vec<New>,
 }
 
 impl Around {
     pub(super) fn asked<'a>(&'a self, ask: &'a Ask) -> Asked<'a> {
-        Asked { ask, aged: self.aged, habits: &self.habits, crowds: &self.crowds }
+        let Self { habits, crowds, aged, news } = self;
+        Asked { ask, aged: *aged, habits, crowds, news }
     }
 
     pub(super) fn ended<'a>(&'a self, exchange: &'a Exchange) -> Ended<'a> {
-        Ended { exchange, aged: self.aged, habits: &self.habits, crowds: &self.crowds }
+        let Self { habits, crowds, aged, news } = self;
+        Ended { exchange, aged: *aged, habits, crowds, news }
     }
 
     /// `count` new accounts, `aged` of them established, join every key of `habits`.

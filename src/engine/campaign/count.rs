@@ -3,8 +3,8 @@
 use super::Sighting;
 use super::harvest::{Harvest, Pivot, Tally};
 use super::record::{Campaign, CampaignId, Member, State};
-use super::release::New;
 use crate::identity::AccountId;
+use crate::signal::New;
 use crate::time::Timestamp;
 
 impl Campaign {
@@ -22,7 +22,7 @@ impl Campaign {
         self.about.last_seen = self.about.last_seen.max(*at);
         self.count_rate(*at, tally.tokens());
         self.about.harvest.take(tally);
-        self.follow_releases(tally, releases);
+        self.follow_releases(tally, releases.iter().filter(|new| new.at <= *at));
         if tally.refused && self.refused_since.is_none() {
             self.refused_since = Some(*at);
         }
@@ -72,8 +72,9 @@ impl Campaign {
         self.counted_at = self.counted_at.max(now);
     }
 
-    fn follow_releases(&mut self, tally: &Tally, releases: &[New]) {
-        for New { model, at, share } in releases.iter().filter(|_| tally.served) {
+    fn follow_releases<'a>(&mut self, tally: &Tally, releases: impl Iterator<Item = &'a New>) {
+        // What is refused was asked for all the same.
+        for New { model, at, share } in releases {
             let room = self.about.pivots.len() < Harvest::MODELS;
             if !room && !self.about.pivots.contains_key(model) {
                 continue;

@@ -16,11 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::Sighting;
 use super::membership::{bit, is_place};
 use super::record::{Campaign, CampaignId, State};
-use super::release::New;
 use crate::engine::fleet::Fleet;
 use crate::engine::settings::Settings;
 use crate::identity::{AccountId, Tag};
-use crate::signal::{Crowd, Facet, Family};
+use crate::signal::{Crowd, Facet, Family, New};
 use crate::time::Timestamp;
 
 /// Campaigns at most. Once full, closed ones make room, longest quiet first.

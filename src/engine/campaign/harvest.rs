@@ -145,16 +145,34 @@ impl Harvest {
 
 /// How much of a campaign moved to a new model within a day of its release.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Pivot {
     pub released: Timestamp,
-    /// Served exchanges in that day, and those on the new model.
+    /// Requests in that day, served or not, and those for the new model.
     pub exchanges: u64,
     pub on_new: u64,
-    /// The same share over the whole fleet.
+    /// The same share over the whole fleet's answers.
     pub fleet_share: f32,
+    /// When it was clear that the campaign moves faster than the fleet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Timestamp>,
 }
 
 impl Pivot {
+    /// Requests for the new model below which nothing is clear, and how many times the fleet's share
+    /// a campaign's must be, which counts as one in five hundred at least.
+    const FEWEST: u64 = 10;
+    const FASTER: f32 = 4.0;
+    const LEAST: f32 = 0.002;
+
+    /// Notes when the move becomes clear.
+    pub(super) fn notice(&mut self, now: Timestamp) {
+        let faster = self.share() >= Self::FASTER * self.fleet_share.max(Self::LEAST);
+        if self.on_new >= Self::FEWEST && faster {
+            self.noticed.get_or_insert(now);
+        }
+    }
+
     /// Share that moved, 0 to 1.
     pub fn share(&self) -> f32 {
         self.on_new as f32 / self.exchanges.max(1) as f32

@@ -42,7 +42,7 @@ use super::pace::Pace;
 use super::settings::Settings;
 use crate::identity::{AccountId, Tag, TenantName};
 use crate::policy::Policies;
-use crate::signal::{Exchange, Facet};
+use crate::signal::{Exchange, Facet, New};
 use crate::time::Timestamp;
 
 /// An account that holds hot keys, or keys of a campaign, as `learn` saw it.
@@ -77,6 +77,8 @@ pub(super) struct Campaigns {
     contained: RwLock<BTreeMap<CampaignId, Bucket>>,
     releases: Releases,
     told: Mutex<Told>,
+    /// The models that are new, as of the last tick.
+    news: RwLock<Arc<[New]>>,
 }
 
 /// What the members of a contained campaign share.
@@ -118,6 +120,11 @@ impl Campaigns {
         }
     }
 
+    /// The models that are new now.
+    pub(super) fn news(&self) -> Arc<[New]> {
+        self.news.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether a campaign is contained, and if so, whether by an operator's order. One look-up.
     pub(super) fn containment(&self, id: CampaignId) -> Option<bool> {
         let contained = self.contained.read().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +151,7 @@ impl Campaigns {
         for sighting in seen {
             ledger.take(sighting, &releases);
         }
+        *self.news.write().unwrap_or_else(PoisonError::into_inner) = releases.into();
         if ledger.due(now) {
             ledger.review(now, fleet, settings);
             let review = state::Review { now, policies, settings, fleet, accounts };

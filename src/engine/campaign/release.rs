@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::KeyHash;
 use crate::identity::AccountId;
 use crate::signal::shelf::{decode, encode};
-use crate::signal::{Exchange, Model};
+use crate::signal::{Exchange, Model, New};
 use crate::time::{Shift, Timestamp};
 
 /// A model that came out, as the operator says.
@@ -62,15 +62,6 @@ pub(super) struct Answered {
     /// The fleet's exchanges when this model first answered.
     before: u64,
     accounts: BTreeSet<AccountId>,
-}
-
-/// A model that is new now.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct New {
-    pub(super) model: Model,
-    pub(super) at: Timestamp,
-    /// Share of the fleet's exchanges since, 0 to 1.
-    pub(super) share: f32,
 }
 
 impl Releases {

@@ -81,6 +81,7 @@ impl Review<'_> {
             nats.iter_mut().zip(shown).for_each(|(most, shown)| *most = most.max(shown));
             *facets.entry(*facet).or_default() += u32::from(crowd.heat > 0.0);
         }
+        campaign.about.pivots.values_mut().for_each(|pivot| pivot.notice(self.now));
         let pivot = campaign.about.pivots.values().map(pivoted).fold(0.0, f32::max);
         nats[Family::S.index()] += pivot;
         campaign.fade(self.now);

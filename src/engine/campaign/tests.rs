@@ -313,7 +313,7 @@ fn a_campaign_that_goes_quiet_is_closed_then_forgotten_and_frees_its_members() {
 #[test]
 fn a_move_to_a_model_just_released_is_seen_beside_the_fleets() {
     let mut settings = Settings::default();
-    let at = jiff::Timestamp::from_millisecond(START.as_millis() as i64 + 900_000).unwrap();
+    let at = jiff::Timestamp::from_millisecond(START.as_millis() as i64 + 960_000).unwrap();
     settings.campaign.releases = vec![Release { model: Model::from("large-2"), at }];
     let mut scene = scene_with(settings, ENFORCE);
     let campaign = members(0, 40, 5);
@@ -332,6 +332,7 @@ fn a_move_to_a_model_just_released_is_seen_beside_the_fleets() {
     let about = &scene.engine.campaigns()[0];
     let pivot = &about.pivots[&Model::from("large-2")];
     assert!(pivot.share() > 0.9 && pivot.fleet_share < 0.2, "{pivot:?}");
+    assert_eq!(pivot.noticed, Some(scene.now));
 }
 
 #[test]
