@@ -26,6 +26,7 @@ mod equal_loads;
 mod failover;
 mod harvest_format;
 mod grader;
+mod handoff;
 mod id_crossing;
 mod egress;
 mod migration;
@@ -71,6 +72,7 @@ signals! {
     echo: echo::Echo,
     pivot: pivot::Pivoting,
     equal_loads: equal_loads::EqualLoads,
+    handoff: handoff::Handoff,
     challenge: challenge::Challenge,
 }
 
