@@ -267,11 +267,15 @@ impl Account {
     }
 }
 
+/// Weight below which a signal is too weak to speak for a member of a crowd, however rare what it
+/// sees: what a template or a client's software says of all of its users.
+const WEAK: f32 = 0.65;
+
 /// The families of strengths that speak, as bits.
 fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
     let heard = CATALOGUE.iter().zip(signals.knobs()).zip(strengths);
     let speaks = heard.filter(|((spec, (mode, _)), strength)| {
-        *mode == Mode::On && **strength >= speaks_from(spec.family)
+        *mode == Mode::On && spec.weight >= WEAK && **strength >= speaks_from(spec.family)
     });
     speaks.fold(0, |bits, ((spec, _), _)| bits | bit(spec.family))
 }

@@ -31,6 +31,7 @@ mod id_crossing;
 mod egress;
 mod migration;
 mod neutralising;
+mod output_ratio;
 mod reasoning_attack;
 mod payment;
 mod pivot;
@@ -60,6 +61,7 @@ signals! {
     grader: grader::Grader,
     neutralising: neutralising::Neutralising,
     harvest_format: harvest_format::HarvestFormat,
+    output_ratio: output_ratio::OutputRatio,
     scaffold: scaffold::Scaffold,
     payment: payment::Payment,
     egress: egress::Egress,
