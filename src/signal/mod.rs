@@ -37,6 +37,7 @@ mod payment;
 mod pivot;
 mod probe;
 mod scaffold;
+mod skeleton;
 mod template;
 mod toolset;
 
@@ -66,6 +67,7 @@ signals! {
     payment: payment::Payment,
     egress: egress::Egress,
     template: template::Template,
+    skeleton: skeleton::Skeleton,
     toolset: toolset::Toolset,
     id_crossing: id_crossing::IdCrossing,
     migration: migration::Migration,
