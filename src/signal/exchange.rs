@@ -82,6 +82,9 @@ pub struct Prompt {
     /// Chunks of the last user turn, at most [`Prompt::MAX_HEARD`]: quoted answers share theirs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Tag>,
+    /// Whose machine it comes from, where a coding agent tells.
+    #[serde(skip_serializing_if = "is_no_tag")]
+    pub environment: Tag,
     /// The client says this is its n-th retry of one call.
     pub retry: u8,
     /// What kinds of material the user turns hold.
@@ -92,6 +95,12 @@ pub struct Prompt {
 impl Prompt {
     pub const MAX_IDS: usize = 32;
     pub const MAX_HEARD: usize = 16;
+}
+
+/// For serde, which passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes by reference")]
+fn is_no_tag(tag: &Tag) -> bool {
+    *tag == Tag::default()
 }
 
 /// Phrase classes as bits; the classes are listed in `signal::lexicon`.

@@ -29,8 +29,11 @@ mod grader;
 mod handoff;
 mod id_crossing;
 mod egress;
+mod environments;
+mod masquerade;
 mod migration;
 mod neutralising;
+mod obfuscation;
 mod output_ratio;
 mod reasoning_attack;
 mod payment;
@@ -62,8 +65,11 @@ signals! {
     grader: grader::Grader,
     neutralising: neutralising::Neutralising,
     harvest_format: harvest_format::HarvestFormat,
+    obfuscation: obfuscation::Obfuscation,
+    masquerade: masquerade::Masquerade,
     output_ratio: output_ratio::OutputRatio,
     scaffold: scaffold::Scaffold,
+    environments: environments::Environments,
     payment: payment::Payment,
     egress: egress::Egress,
     template: template::Template,

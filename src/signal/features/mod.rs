@@ -1,8 +1,11 @@
 //! From text to features: the only place where both are at hand.
 
+mod alias;
 mod answer;
 mod chain;
+mod environment;
 mod known;
+mod masquerade;
 mod rates;
 mod tokens;
 mod topics;
@@ -39,8 +42,12 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         tokens: tokens::of_request(request),
         turns: turns(parts),
-        phrases: of_user.phrases.union(schema(request)),
-        system_phrases: of_system.phrases,
+        phrases: of_user
+            .phrases
+            .union(schema(request))
+            .union(aliases(request))
+            .union(mask(&user, request)),
+        system_phrases: of_system.phrases.union(mask(&system, request)),
         system: of_system.sketch.clone(),
         user: of_user.sketch,
         tools: tools(&request.tools, keyring),
@@ -53,6 +60,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         foreign: Vec::new(),
         bonds: Bonds::default(),
         heard: of_user.chunks,
+        environment: environment::of(&system, &user, keyring),
         retry: 0,
         topics: topics::of(parts, &user),
     }
@@ -117,6 +125,14 @@ fn schema(request: &Request<'_>) -> Phrases {
     let tool = matches!(&*request.tools, [tool]
         if lexicon::demands_reasoning(tool.params.iter().map(|(name, _)| &**name)));
     if schema || tool { Phrases::SCHEMA } else { Phrases::NONE }
+}
+
+fn aliases(request: &Request<'_>) -> Phrases {
+    if alias::opaque(&request.tools) { Phrases::HIDES } else { Phrases::NONE }
+}
+
+fn mask(text: &str, request: &Request<'_>) -> Phrases {
+    if masquerade::poses(text, &request.model) { Phrases::POSES } else { Phrases::NONE }
 }
 
 /// The tool set whatever its order: names, and parameters with their types.

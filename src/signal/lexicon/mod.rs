@@ -9,6 +9,7 @@ mod normal;
 mod negation;
 mod patterns;
 mod plain;
+mod veil;
 
 use self::normal::Normal;
 use self::patterns::Mark;
@@ -37,6 +38,10 @@ impl Phrases {
     pub const THINKS_IN: Self = Self(1 << 6);
     /// A demanded output schema holds both reasoning and an answer.
     pub const SCHEMA: Self = Self(1 << 7);
+    /// Words are hidden from filters, or tools behind names that say nothing.
+    pub const HIDES: Self = Self(1 << 8);
+    /// The model is told that it is another vendor's.
+    pub const POSES: Self = Self(1 << 9);
 
     pub const fn has(self, all: Self) -> bool {
         self.0 & all.0 == all.0
@@ -107,7 +112,7 @@ fn scan(text: &str) -> u32 {
 
 /// The marks of every pattern in the text, negated ones left out.
 fn scan_normal(normal: &Normal) -> u32 {
-    let mut marks = 0;
+    let mut marks = if normal.veil.hides() { Mark::Veiled.bit() } else { 0 };
     for at in normal.starts() {
         for (phrase, mark) in patterns::candidates(normal.as_bytes(), at) {
             if marks & mark.bit() == 0 && stands(normal, at, phrase, mark) {
@@ -136,6 +141,7 @@ fn classes(marks: u32) -> Phrases {
         (Phrases::NEUTRALISES, has(Mark::Neutral)),
         (Phrases::EVADES, has(Mark::Evades)),
         (Phrases::THINKS_IN, has(Mark::ThinksIn)),
+        (Phrases::HIDES, has(Mark::Veiled)),
     ];
     let found = table.into_iter().filter(|(_, found)| *found);
     found.fold(Phrases::NONE, |all, (class, _)| all.union(class))

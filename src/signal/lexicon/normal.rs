@@ -1,5 +1,6 @@
 //! Text brought to one spelling before it is searched.
 
+use super::veil::Veil;
 use crate::signal::sketch::words::{head, is_invisible, is_unspaced, tail};
 
 /// Bytes of a clause that are looked at on either side of a phrase.
@@ -12,6 +13,7 @@ pub(super) struct Normal {
     text: String,
     /// Line breaks since the last character that shows.
     breaks: u32,
+    pub(super) veil: Veil,
 }
 
 impl Normal {
@@ -22,11 +24,12 @@ impl Normal {
     /// `before` and `after` in one, and where `after` starts.
     pub(super) fn around(before: &str, after: &str) -> (Self, usize) {
         let text = String::with_capacity(before.len() + after.len() + 8);
-        let mut normal = Self { text, breaks: 0 };
+        let mut normal = Self { text, breaks: 0, veil: Veil::default() };
         normal.text.push('.');
         normal.read(before);
         let at = normal.text.len();
         normal.read(after);
+        normal.veil.end();
         normal.separate('.');
         (normal, at)
     }
@@ -36,11 +39,17 @@ impl Normal {
             if c.is_ascii_alphanumeric() {
                 self.text.push(c.to_ascii_lowercase());
                 self.breaks = 0;
+                self.veil.letter(c);
                 continue;
             }
             let c = narrow(c);
             self.breaks =
                 if c == '\n' { self.breaks + 1 } else { self.breaks * u32::from(c == ' ') };
+            match c {
+                _ if c.is_alphanumeric() => self.veil.letter(c),
+                _ if is_invisible(c) => self.veil.invisible(c),
+                _ => self.veil.end(),
+            }
             match c {
                 '\n' if self.breaks > 1 => self.separate('.'),
                 '.' | '!' | '?' | '。' => self.separate('.'),

@@ -13,6 +13,8 @@ pub(super) enum Mark {
     Neutral,
     Evades,
     ThinksIn,
+    /// No phrase: words that are hidden.
+    Veiled,
 }
 use Mark::*;
 
