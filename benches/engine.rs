@@ -116,6 +116,7 @@ fn exchange(engine: &Engine, account: u64, n: u64, prompt: &Prompt) {
         egress: Tag(account / 4 + 1),
         client: Client::OpenaiPython,
         attributes: Default::default(),
+        trace: Default::default(),
     };
     let fresh = Tag(Rng::new(n).draw() | 1);
     let prompt = Prompt { last: fresh, body: fresh, thread: fresh, ..prompt.clone() };

@@ -139,6 +139,7 @@ fn scene(bytes: usize, stream: bool) -> Result<impl AsyncFn(u64) -> Result<()>> 
         telemetry: Arc::new(Telemetry::start(&telemetry, &[])?),
         keyring,
         clock: Clock::start(),
+        records: Default::default(),
     };
     let answer = move |_: Request<Outbound<Full<Bytes>>>| async move {
         answer(stream).map_err(|why| UpstreamError::Broken(why.to_string()))

@@ -147,6 +147,7 @@ fn fill(engine: &Engine, from: u64, count: u64, clock: Clock) -> u64 {
             egress: Tag(account / 4 + 1),
             client: Client::OpenaiPython,
             attributes: Default::default(),
+            trace: Default::default(),
         };
         let ask = Ask { id: ExchangeId(Tag(n)), at, caller, prompt };
         let completion = Completion {

@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             &identity::Settings::default(),
             keyring.clone(),
         )?),
+        records: Default::default(),
         engine: Arc::new(Engine::new(Default::default(), Policies::default())),
         telemetry: Arc::new(Telemetry::default()),
         keyring,

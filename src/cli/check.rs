@@ -1,15 +1,17 @@
 //! `stillguard check`: what a file means.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use stillguard::config::{Config, Loaded};
+use stillguard::config::{Config, Loaded, Records};
+use stillguard::identity::{Atlas, Country, Identifier, Keyring, Register};
 use stillguard::net::Tls;
 use stillguard::net::upstream::{Endpoint, Route};
 use stillguard::policy::{
-    Action, Bind, Binding, Limits, Pace, Period, Policies, Policy, Quotas, Shape, Throttle,
-    TokenPace, Unbound,
+    Action, Bind, Binding, Limits, Pace, Period, Policies, Policy, Quotas, Regions, Shape,
+    Throttle, TokenPace, Unbound,
 };
 
 use super::{Failure, counted, joined, load, print};
@@ -19,8 +21,35 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
     if !warnings.is_empty() {
         eprintln!("{}\n", warnings.render(std::io::stderr().is_terminal()));
     }
+    let records = records(&config)?;
     let result = counted(warnings.len(), "warning");
-    print(&format!("{}\n{}: ok, {result}\n", described(&config), file.display()))
+    print(&format!("{}{records}\n{}: ok, {result}\n", described(&config), file.display()))
+}
+
+/// What the files of records say; a broken one is a mistake.
+fn records(config: &Config) -> Result<String, Failure> {
+    // Any secret will do: nobody is identified here.
+    let texts = config.key_texts().map_err(Failure::Mistakes)?;
+    let identifier = Identifier::with_keys(&config.identity, Keyring::new([0; 32]), &texts);
+    let identifier = identifier.map_err(|why| Failure::Mistakes(why.to_string()))?;
+    let looked = Records::default().look(&config.identity, &identifier, true);
+    let register = looked.register.unwrap_or_else(|| Ok(Register::default()));
+    let register = register.map_err(Failure::Mistakes)?;
+    looked.atlas.unwrap_or_else(|| Ok(Atlas::default())).map_err(Failure::Mistakes)?;
+    let mut text = String::new();
+    if let Some(file) = &config.identity.attributes_file {
+        let count = counted(register.len(), "account");
+        text.push('\n');
+        row(&mut text, 0, "attributes", &format!("of {count}, {}", file.display()));
+    }
+    let charts =
+        [("countries", &config.identity.country_file), ("networks", &config.identity.asn_file)];
+    for (name, file) in charts {
+        if let Some(file) = file {
+            row(&mut text, 0, name, &file.display().to_string());
+        }
+    }
+    Ok(text)
 }
 
 fn described(config: &Config) -> String {
@@ -106,6 +135,9 @@ fn describe(text: &mut String, policy: &Policy) {
     }
     row(text, 2, "limits", &limits(&policy.limits));
     row(text, 2, "in total", &limits(&policy.total_limits));
+    if !policy.regions.are_all() {
+        row(text, 2, "regions", &regions(&policy.regions));
+    }
     for (signal, weight) in &policy.weights {
         row(text, 2, &format!("weight of {signal}"), &format!("x {weight}"));
     }
@@ -122,6 +154,17 @@ fn describe(text: &mut String, policy: &Policy) {
         let why = format!("{} ({}, until {})", entry.reason, entry.owner, entry.expires);
         row(text, 2, "never acted on", &format!("{}: {why}", entry.account));
     }
+}
+
+fn regions(regions: &Regions) -> String {
+    let listed = |what: &str, countries: &BTreeSet<Country>| {
+        let names: Vec<_> = countries.iter().map(Country::as_str).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", names.join(" ")))
+    };
+    let lists = [listed("served", &regions.served), listed("not served", &regions.not_served)];
+    let lists: Vec<_> = lists.into_iter().flatten().collect();
+    let then = if regions.refuse { "others are refused" } else { "others are evidence" };
+    format!("{}; {then}", lists.join(", "))
 }
 
 fn row(text: &mut String, indent: usize, name: &str, value: &str) {

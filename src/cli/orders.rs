@@ -1,4 +1,4 @@
-//! `stillguard allow | block | force | lift | clear | review | rulings | explain`: an operator's word,
+//! `stillguard allow | block | force | lift | clear | attributes | review | rulings | explain`: an operator's word,
 //! carried to the admin listener of a running proxy.
 
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use http::{StatusCode, Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use stillguard::config::process_environment;
 use stillguard::engine::{Order, Verb, Words};
-use stillguard::identity::AccountId;
+use stillguard::identity::{AccountId, Told};
 use stillguard::policy::Action;
 use stillguard::signal::ExchangeId;
 use zeroize::Zeroizing;
@@ -95,6 +95,16 @@ pub(super) enum Orders {
         #[command(flatten)]
         word: Word,
     },
+    /// Tell how an account came to be, in place of what was told before: it goes before what trusted
+    /// hops and the file of attributes say. `{}` takes it back.
+    Attributes {
+        account: AccountId,
+        /// As in that file: '{"paid_invoices": 3, "verified": true}'.
+        #[arg(value_name = "JSON")]
+        attributes: String,
+        #[command(flatten)]
+        word: Word,
+    },
     /// Record whether a decision on an account was right.
     Review {
         account: AccountId,
@@ -138,13 +148,13 @@ pub(super) fn run(orders: Orders) -> Result<(), Failure> {
         Orders::Force { account, action, scope, word } => rule(account, action, scope, word),
         Orders::Lift { account, word } => send(Verb::Lift { account }, word),
         Orders::Clear { account, word } => send(Verb::Clear { account }, word),
+        Orders::Attributes { account, attributes, word } => tell(account, &attributes, word),
         Orders::Review { account, verdict, decision: exchange, word } => {
             send(Verb::Review { account, exchange, right: verdict == Reviewed::Right }, word)
         }
         Orders::Rulings { desk } => {
-            let rulings: serde_json::Value =
-                serde_json::from_str(&desk.ask("/admin/v1/rulings", None)?)
-                    .context("the answer can't be read")?;
+            let rulings: Value = serde_json::from_str(&desk.ask("/admin/v1/rulings", None)?)
+                .context("the answer can't be read")?;
             print(&format!("{rulings:#}\n"))
         }
         Orders::Explain { id, json, tenant, desk } => {
@@ -159,18 +169,28 @@ fn rule(account: AccountId, action: Action, scope: Scope, word: Word) -> Result<
 }
 
 pub(super) fn send(verb: Verb, word: Word) -> Result<(), Failure> {
-    let words = |text: String, what: &str| {
-        Words::try_from(text).map_err(|why| Failure::Mistakes(format!("--{what}: {why}")))
-    };
     if let Some(objection) = verb.objection() {
         return Err(Failure::Mistakes(objection.into()));
     }
     let Word { owner, reason, desk } = word;
     let order = Order { verb, owner: words(owner, "owner")?, reason: words(reason, "reason")? };
-    let answer = desk.ask("/admin/v1/orders", Some(json!(order).to_string()))?;
-    let lasting = serde_json::from_str::<serde_json::Value>(&answer)
-        .is_ok_and(|answer| answer["lasting"] == true);
-    print(if lasting { "done\n" } else { "done, until the proxy restarts\n" })
+    desk.post("/admin/v1/orders", &json!(order))
+}
+
+/// The proxy makes keyed hashes of it: the words go no further.
+fn tell(account: AccountId, attributes: &str, word: Word) -> Result<(), Failure> {
+    Told::strictly(attributes).map_err(|why| Failure::Mistakes(format!("attributes: {why}")))?;
+    let attributes: Value = serde_json::from_str(attributes).context("no JSON")?;
+    let Word { owner, reason, desk } = word;
+    let (owner, reason) = (words(owner, "owner")?, words(reason, "reason")?);
+    let body = json!({
+        "account": account, "attributes": attributes, "owner": owner, "reason": reason
+    });
+    desk.post("/admin/v1/attributes", &body)
+}
+
+fn words(text: String, what: &str) -> Result<Words, Failure> {
+    Words::try_from(text).map_err(|why| Failure::Mistakes(format!("--{what}: {why}")))
 }
 
 fn page(id: &str, json: bool, tenant: Option<&str>) -> Result<String> {
@@ -189,6 +209,14 @@ fn page(id: &str, json: bool, tenant: Option<&str>) -> Result<String> {
 }
 
 impl Desk {
+    /// Gives an order, and says whether it lasts.
+    fn post(&self, path: &str, order: &Value) -> Result<(), Failure> {
+        let answer = self.ask(path, Some(order.to_string()))?;
+        let lasting =
+            serde_json::from_str::<Value>(&answer).is_ok_and(|answer| answer["lasting"] == true);
+        print(if lasting { "done\n" } else { "done, until the proxy restarts\n" })
+    }
+
     /// Asks for a page, or posts an order.
     pub(super) fn ask(&self, path: &str, body: Option<String>) -> Result<String> {
         let uri: Uri = format!("{}{path}", self.admin.trim_end_matches('/'))

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
-use stillguard::config::Config;
+use stillguard::config::{Config, Records};
 use stillguard::engine::Engine;
-use stillguard::identity::Keyring;
+use stillguard::identity::{self, Atlas, Identifier, Keyring, Trace};
 use stillguard::lab::baseline::Baseline;
 use stillguard::lab::history::{self, Found, Report, Wanted};
 use stillguard::lab::page;
@@ -163,7 +163,8 @@ fn pass(options: &Options, config: &Config, bans: Option<&Path>) -> Result<Passe
     } else {
         let clock = Clock::start();
         let wanted = Wanted { until: options.until, baselines: options.baselines };
-        let report = over_exchanges(&engine, (log, wanted), bans)?;
+        let atlas = atlas(config)?;
+        let report = over_exchanges((&engine, &atlas), (log, wanted), bans)?;
         let ran = Ran::new(&report, &clock, config);
         eprintln!("{}", ran.in_words());
         Passed::Exchanges(Box::new(Replayed { ran, report }))
@@ -266,8 +267,18 @@ fn is_decision_log(log: &mut impl BufRead) -> anyhow::Result<bool> {
     Ok(start.trim_ascii_start().starts_with(b"{\"v\":"))
 }
 
+/// Where addresses are, by the databases that the file names.
+fn atlas(config: &Config) -> Result<Atlas, Failure> {
+    let files = identity::Settings { attributes_file: None, ..config.identity.clone() };
+    let texts = config.key_texts().map_err(Failure::Mistakes)?;
+    let identifier = Identifier::with_keys(&files, Keyring::new([0; 32]), &texts);
+    let identifier = identifier.map_err(|why| Failure::Mistakes(why.to_string()))?;
+    let looked = Records::default().look(&files, &identifier, true);
+    looked.atlas.unwrap_or_else(|| Ok(Atlas::default())).map_err(Failure::Mistakes)
+}
+
 fn over_exchanges(
-    engine: &Engine,
+    (engine, atlas): (&Engine, &Atlas),
     log: (impl BufRead, Wanted),
     bans: Option<&Path>,
 ) -> anyhow::Result<Report> {
@@ -276,7 +287,8 @@ fn over_exchanges(
     let mut bans = bans.context("can't open the file of bans")?;
     // Nothing of the log's tags is kept, so any secret will do; a fixed one keeps replays equal.
     let keyring = Keyring::new([0; 32]);
-    let report = history::replay(engine, &keyring, log, |account| {
+    let place = |address, trace: &mut Trace| atlas.place(address, trace);
+    let report = history::replay(engine, (&keyring, &place), log, |account| {
         if let Some(file) = &mut bans {
             // A generator that reads along is better told late than never.
             let _ = writeln!(file, "{account}").and_then(|()| file.flush());

@@ -2,6 +2,7 @@
 
 mod control;
 mod memory;
+mod records;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +15,7 @@ use arc_swap::ArcSwap;
 use clap::Args;
 use stillguard::config::{Config, process_environment};
 use stillguard::engine::Engine;
-use stillguard::guard::{GuardLayer, Shared, respond};
+use stillguard::guard::{GuardLayer, Records, Shared, respond};
 use stillguard::identity::{Identifier, Keyring, TenantName};
 use stillguard::net::upstream::{Endpoints, Url};
 use stillguard::net::{self, SetupError};
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::control::{Control, Early};
 use self::memory::{Memory, Place};
+use self::records::Followed;
 use super::{Failure, home, joined, print, read, secret};
 
 #[derive(Args, Debug)]
@@ -61,6 +63,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
     let mut place = Place::take(&config);
     let shared = Arc::new(shared(&config, &mut place)?);
     let telemetry = Arc::clone(&shared.telemetry);
+    let records = Arc::new(Followed::read(&config, &shared)?);
     let endpoints = endpoints(&config, &telemetry)?;
     let guard = GuardLayer::new(Arc::clone(&shared));
     let (notices, remembered) = (guard.notices(), guard.memory());
@@ -80,6 +83,7 @@ pub(super) fn serve(options: &Options) -> Result<(), Failure> {
         endpoints,
         notices,
         watched,
+        records,
         state,
         memory: memory.clone(),
         stop: stop.clone(),
@@ -100,7 +104,9 @@ fn desk(config: &Config, shared: &Shared, memory: &Memory) -> Result<Desk, Failu
     let audit = AuditLog::new(config.telemetry().audit.path);
     let (engine, token, memory) =
         (Arc::clone(&shared.engine), secret::token(config)?, memory.clone());
-    Ok(Desk { engine, clock: shared.clock, token, audit, keep: Box::new(move || memory.commit()) })
+    let keyring = shared.keyring.clone();
+    let keep = Box::new(move || memory.commit());
+    Ok(Desk { engine, clock: shared.clock, token, audit, keyring, keep })
 }
 
 /// Memory holds keys and prompts: no crash writes it to a disk, and no other process of the same user
@@ -183,6 +189,7 @@ fn shared(config: &Config, place: &mut Place) -> Result<Shared, Failure> {
     Ok(Shared {
         settings: ArcSwap::from_pointee(guard),
         identifier: ArcSwap::from_pointee(identifier),
+        records: Records::default(),
         engine: Arc::new(Engine::new(config.engine(), policies)),
         telemetry: Arc::new(telemetry),
         keyring,

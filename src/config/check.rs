@@ -9,7 +9,7 @@ use super::range::ranges;
 use super::tree::Tree;
 use crate::identity::{Identifier, Keyring};
 use crate::net::upstream::{Url, load_keys};
-use crate::policy::Fault;
+use crate::policy::{Fault, Gravity};
 use crate::signal::CATALOGUE;
 use crate::time::Timestamp;
 
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, tree: &Tree<'_>, now: Timestamp) -> Vec<Mis
     found.extend(keys(config, tree));
     found.extend(forward(config, tree));
     found.extend(unselectable(config, tree));
+    found.extend(placeless(config, tree));
     found
 }
 
@@ -137,4 +138,23 @@ fn unselectable(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
         )
     };
     missed.map(mistake).collect()
+}
+
+/// Regions that nobody is ever found in: no database tells where addresses are.
+fn placeless(config: &Config, tree: &Tree<'_>) -> Vec<Mistake> {
+    if config.identity.country_file.is_some() {
+        return Vec::new();
+    }
+    let own = config.tenants.iter().enumerate().map(|(index, tenant)| {
+        let at = vec!["tenants".to_owned(), index.to_string(), "regions".to_owned()];
+        (tenant.settings.regions.as_ref(), at)
+    });
+    let shared = (config.policy.regions.as_ref(), vec!["policy".to_owned(), "regions".to_owned()]);
+    let named = own.chain([shared]).filter(|(regions, _)| regions.is_some_and(|it| !it.are_all()));
+    let mistake = |(_, at): (_, Vec<String>)| Mistake {
+        gravity: Gravity::Warning,
+        hint: Some("name a database under [identity]: country_file".into()),
+        ..Mistake::new(tree.span(&at), "nobody's region is known: this never matters")
+    };
+    named.map(mistake).collect()
 }

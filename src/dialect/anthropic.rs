@@ -162,6 +162,7 @@ impl<'a> Body<'a> {
             end_user: user.filter(|user| !user.is_empty()),
             schema: names([config.format, self.output_format]),
             presented: presented(self.container, self.thread),
+            session: None,
             unread: false,
         };
         let messages = required(self.messages.list(), "messages", "an array")?;

@@ -91,6 +91,7 @@ struct Body<'a> {
     response_format: Given<'a, Format<'a>>,
     safety_identifier: Given<'a>,
     user: Given<'a>,
+    prompt_cache_key: Given<'a>,
     // What servers other than OpenAI's read.
     reasoning: Given<'a, Reasoning<'a>>,
     include_reasoning: Given<'a>,
@@ -140,6 +141,7 @@ impl<'a> Body<'a> {
             request.tools.extend(tools.list().unwrap_or_default().0);
         }
         request.end_user = found::first([self.safety_identifier, self.user]);
+        request.session = self.prompt_cache_key.text();
         Ok(request)
     }
 

@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub presented: Vec<Cow<'a, str>>,
     /// An aggregator's own user, where the API has a field for it.
     pub end_user: Option<Cow<'a, str>>,
+    /// What the client calls its session, where the API has a field for it.
+    pub session: Option<Cow<'a, str>>,
     /// Property names of a demanded output schema, outermost level and one below.
     pub schema: Vec<Cow<'a, str>>,
     /// The body has a shape that no reader here knows: what it says is not among the parts.

@@ -96,6 +96,7 @@ struct Body<'a> {
     conversation: Given<'a, Named<'a>>,
     safety_identifier: Given<'a>,
     user: Given<'a>,
+    prompt_cache_key: Given<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +148,7 @@ impl<'a> Body<'a> {
             presented: presented(self.previous_response_id, self.conversation, template.id),
             end_user: found::first([self.safety_identifier, self.user]),
             model: found::model(self.model)?,
+            session: self.prompt_cache_key.text(),
             schema,
             unread: false,
         };

@@ -13,6 +13,8 @@ pub enum Reason {
     Challenged,
     /// Refused for good until the account changes or an operator decides.
     Dropped,
+    /// From where the service is not offered.
+    Region,
     /// The body is not what the route promises.
     Malformed,
     /// More answers to one prompt than anybody reads.

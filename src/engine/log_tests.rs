@@ -23,6 +23,7 @@ prop_compose! {
             egress,
             client: Client::Litellm,
             attributes: Default::default(),
+            trace: Default::default(),
         }
     }
 }

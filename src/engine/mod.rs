@@ -19,10 +19,12 @@ mod log;
 pub mod memory;
 mod order;
 mod pace;
+mod provisions;
 mod rulings;
 mod score;
 mod settings;
 mod verdict;
+mod view;
 
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -45,13 +47,14 @@ use self::memory::{Unwritten, Urgency};
 pub use self::order::{Disobeyed, NotWords, Order, Ordered, Ruling, Verb, Words};
 use self::pace::Pools;
 pub use self::pace::{Pace, Window};
+use self::provisions::Provisions;
 use self::rulings::Rulings;
 pub use self::settings::{Campaigns as CampaignSettings, Caps, Group, Settings};
 pub use self::verdict::{Evidence, Verdict};
 use crate::identity::AccountId;
 use crate::policy::{Action, Policies, Policy};
 pub use crate::signal::Clearance;
-use crate::signal::{self, Ask, Asked, Ended, Ending, Exchange, Habits, Rates, Step, Trial};
+use crate::signal::{self, Ask, Asked, Ending, Exchange, Rates, Step, Trial};
 use crate::time::Timestamp;
 
 /// Account ids are keyed hashes, so a fixed seed gives attackers nothing and replays one order.
@@ -69,6 +72,7 @@ pub struct Engine {
     rates: Arc<Rates>,
     swept: Mutex<Timestamp>,
     rulings: Rulings,
+    provisions: Provisions,
     learning: Learning,
     unwritten: Unwritten,
 }
@@ -103,6 +107,7 @@ impl Engine {
             rates: Arc::default(),
             swept: Mutex::default(),
             rulings: Rulings::default(),
+            provisions: Provisions::default(),
             learning: Learning::default(),
             unwritten: Unwritten::default(),
         }
@@ -162,8 +167,9 @@ impl Engine {
     fn weigh(&self, rules: &Rules, policy: &Policy, ask: &Ask, account: &Account) -> Weighed {
         let Rules { settings, .. } = rules;
         let (crowds, aged) = (&self.fleet.crowds, account.established);
+        let unserved = policy.regions.leave_out(ask.caller.trace.country);
         let news = &self.campaigns.news();
-        let asked = Asked { ask, habits: &account.habits, crowds, aged, news };
+        let asked = Asked { ask, habits: &account.habits, crowds, aged, unserved, news };
         let memory = &self.fleet.memory;
         let statistics = signal::ask(&settings.signals, &asked, &account.memory, memory);
         let strengths = account.strengths(ask.at, &statistics, &self.fleet.cohorts);
@@ -213,15 +219,10 @@ impl Engine {
             self.note(id, &mut account, Urgency::Evidence);
         } else if exchange.ending == Ending::Refused {
             let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
-            let (habits, crowds) = (&Habits::default(), &self.fleet.crowds);
-            let news = &self.campaigns.news();
-            let ended = Ended { exchange, habits, crowds, aged: false, news };
-            signal::learn(
-                &rules.settings.signals,
-                &ended,
-                &mut stranger.memory,
-                &self.fleet.memory,
-            );
+            let mut memory = std::mem::take(&mut stranger.memory);
+            let news = self.campaigns.news();
+            let ended = self.ended(&rules, exchange, (&stranger, &news));
+            signal::learn(&rules.settings.signals, &ended, &mut memory, &self.fleet.memory);
             self.sight(&rules, exchange, (&mut stranger, false));
         }
     }
@@ -255,11 +256,11 @@ impl Engine {
         self.fleet.reload(account);
         self.fleet.regroup(account, now, &settings.group);
         self.fleet.keep(account, now);
-        let (crowds, aged) = (&self.fleet.crowds, account.established);
-        let news = &self.campaigns.news();
-        let ended = Ended { exchange, habits: &account.habits, crowds, aged, news };
-        let memory = &self.fleet.memory;
-        let learnt = signal::learn(&settings.signals, &ended, &mut account.memory, memory);
+        let mut memory = std::mem::take(&mut account.memory);
+        let news = self.campaigns.news();
+        let ended = self.ended(rules, exchange, (account, &news));
+        let learnt = signal::learn(&settings.signals, &ended, &mut memory, &self.fleet.memory);
+        account.memory = memory;
         if !seen {
             account.show(now, &learnt, &self.fleet.cohorts);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::campaign::{CampaignId, State};
-use crate::identity::AccountId;
+use crate::identity::{AccountId, Provision};
 use crate::policy::Action;
 use crate::signal::ExchangeId;
 use crate::time::Timestamp;
@@ -36,6 +36,9 @@ pub enum Verb {
     Lift { account: AccountId },
     /// Forgets what an account has shown and lets go of its rung. What it does next counts anew.
     Clear { account: AccountId },
+    /// Tells how an account came to be, in place of what was told of it before; nothing takes that
+    /// back. It goes before what trusted hops and the file say, member by member.
+    Tell { account: AccountId, provision: Provision },
     /// A person's judgement on what was decided: `right`, or wrong. Changes nothing by itself; it is
     /// what weights are tuned by.
     Review {
@@ -63,7 +66,7 @@ pub enum Disobeyed {
     NotRuled,
     #[error("there is no such campaign")]
     NoCampaign,
-    #[error("100,000 rulings are in force, and no more fit")]
+    #[error("100,000 orders of this kind are in force, and no more fit")]
     Full,
 }
 
@@ -84,9 +87,11 @@ impl Verb {
             Self::Close { campaign, lasts_seconds } => {
                 Some((campaign, State::Closed, lasts_seconds))
             }
-            Self::Rule { .. } | Self::Lift { .. } | Self::Clear { .. } | Self::Review { .. } => {
-                None
-            }
+            Self::Rule { .. }
+            | Self::Lift { .. }
+            | Self::Clear { .. }
+            | Self::Tell { .. }
+            | Self::Review { .. } => None,
         }
     }
 

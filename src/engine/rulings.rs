@@ -35,6 +35,9 @@ impl Engine {
                 self.fleet.recount(&mut account);
                 Ok(())
             }
+            Verb::Tell { account, provision } => {
+                self.provisions.put(account, provision).then_some(()).ok_or(Disobeyed::Full)
+            }
             Verb::Review { .. } => Ok(()),
             Verb::Contain { .. } | Verb::Release { .. } | Verb::Close { .. } => {
                 self.order_campaign(order, now)

@@ -1,5 +1,6 @@
 mod classes;
 mod orders;
+mod records;
 mod rollout;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(super) fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
         egress: Tag(u64::from(account) + 1),
         client: Client::OpenaiPython,
         attributes: Default::default(),
+        trace: Default::default(),
     };
     let prompt = Prompt {
         api: Api::OpenaiChat,

@@ -11,6 +11,7 @@ use super::challenge;
 use super::limit::{Limiter, Pass};
 use super::refusal::Refusal;
 use super::throttle;
+use crate::dialect::Reason;
 use crate::engine::{Bucket, Engine, Pace, Verdict};
 use crate::policy::{Action, Policy};
 use crate::signal::{Ask, Step, Trial};
@@ -28,6 +29,9 @@ pub(super) fn enforce(
     let engine = &room.shared.engine;
     let policies = engine.policies();
     let policy = policies.of(&ask.caller.tenant);
+    if policy.regions.refuse(ask.caller.trace.country) && !verdict.exempt {
+        return Err(Reason::Region.into());
+    }
     let known = engine.pace(ask.caller.account);
     let shares = contained(engine, policy, (ask, verdict));
     let limiter = Limiter::new(engine, policy, ask, known.as_ref());

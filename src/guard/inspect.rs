@@ -16,7 +16,7 @@ use http_body_util::{Either, Full};
 use self::body::collect;
 pub(super) use self::describe::LONG;
 use self::describe::{Described, Task, describe};
-use self::head::{declared, fits, form, retry};
+use self::head::{declared, fits, form, name_sessions, retry};
 use super::bind::{Bond, Unwrapped};
 use super::refusal::Refusal;
 use super::{BoxError, Outbound, Room};
@@ -81,6 +81,7 @@ where
     let task = Task { dialect, target: head.uri.clone(), body: body.clone(), form, bodies, bond };
     let Described { mut prompt, end_user, model, unwrapped, took } = describe(room, task).await?;
     prompt.retry = retry(&head.headers);
+    name_sessions(&head.headers, &room.shared.keyring, &mut prompt.sessions);
     let body = Either::Left(Full::new(body));
     Ok(Inspected { prompt, body, end_user, model, unwrapped, took, waited })
 }

@@ -14,6 +14,7 @@ mod bind;
 mod shape;
 mod rewrite;
 mod observe;
+mod records;
 mod socket;
 mod refusal;
 #[cfg(fuzzing)]
@@ -46,6 +47,7 @@ pub use self::coding::Coding;
 use self::inspect::Inspected;
 pub use self::observe::Observed;
 use self::observe::Watch;
+pub use self::records::Records;
 use self::refusal::Refusal;
 pub use self::refusal::respond;
 #[doc(hidden)]
@@ -72,6 +74,7 @@ pub struct GuardLayer {
 pub struct Shared {
     pub settings: ArcSwap<Settings>,
     pub identifier: ArcSwap<Identifier>,
+    pub records: Records,
     pub engine: Arc<Engine>,
     pub telemetry: Arc<Telemetry>,
     pub keyring: Keyring,
@@ -319,7 +322,9 @@ impl Room {
 
     fn identify(&self, head: &http::request::Parts) -> Result<Identity, Refusal> {
         let identifier = self.shared.identifier.load();
-        identifier.identify(head, peer(head)).map_err(Refusal::from)
+        let mut identity = identifier.identify(head, peer(head))?;
+        self.shared.records.complete(&self.shared.engine, &mut identity);
+        Ok(identity)
     }
 
     /// Serves the challenge's own pages.

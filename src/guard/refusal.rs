@@ -243,7 +243,7 @@ impl From<&UpstreamError> for Refusal {
 fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::Throttled => StatusCode::TOO_MANY_REQUESTS,
-        Reason::Challenged | Reason::Dropped => StatusCode::FORBIDDEN,
+        Reason::Challenged | Reason::Dropped | Reason::Region => StatusCode::FORBIDDEN,
         Reason::Malformed
         | Reason::Sweep
         | Reason::Unbound
@@ -270,6 +270,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Throttled => "Too many requests for now. Please retry later.",
         Reason::Challenged => "Verify this account to continue.",
         Reason::Dropped => "This account can't be served. Its provider can tell more.",
+        Reason::Region => "The service is not offered where this request comes from.",
         Reason::Malformed => "The request body can't be read.",
         Reason::Sweep => "Too many answers to one prompt are asked for.",
         Reason::Unbound => UNBOUND,

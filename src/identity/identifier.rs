@@ -7,7 +7,10 @@ use super::account::{self, KeyTexts, Offer, Source};
 use super::address::Hops;
 use super::settings::{AccountSource, Anonymous, Invalid, Settings};
 use super::tenant::{Rules, Sought};
-use super::{AccountId, Caller, Identity, Keyring, Peer, TenantName, Told, Unidentified};
+use super::{
+    AccountId, BadRow, Caller, Identity, Keyring, Peer, Register, TenantName, Told, Trace,
+    Unidentified,
+};
 use super::{client, credential};
 
 /// Tells who calls, by the operator's settings.
@@ -116,17 +119,31 @@ impl Identifier {
         let told = told_by_hop(&self.attributes_header)?;
         // What can't be read is not known: an account must not be lost over it.
         let told = told.and_then(|told| serde_json::from_slice::<Told<'_>>(told).ok());
-        let attributes = told.map(|told| told.attributes(&self.keyring)).unwrap_or_default();
+        let told = told.map(|told| told.provision(&self.keyring)).unwrap_or_default();
         let caller = Caller {
             tenant: name.clone(),
             account,
-            org: org.map(|org| self.keyring.tag("org", org)),
+            org: org.map(|org| self.keyring.tag("org", org)).or(told.org),
             end_user: end_user.map(|user| self.keyring.tag("end-user", user)),
             egress: self.keyring.egress(address),
             client: client::family(&head.headers),
-            attributes,
+            attributes: told.attributes,
+            trace: Trace::of(&head.headers),
         };
         Ok(Identity { caller, address, trusted_hop })
+    }
+
+    /// What the text of a file tells of accounts. Those by name are of the default tenant where none
+    /// is named.
+    ///
+    /// # Errors
+    /// The first row that can't be read.
+    pub fn register(&self, text: &[u8]) -> Result<Register, BadRow> {
+        let default = self.default.as_ref().map(|tenant| tenant.name.clone());
+        Register::read(text, &self.keyring, |tenant, name| {
+            let tenant = tenant.or_else(|| default.clone()).unwrap_or_else(|| "default".into());
+            self.account_id(&tenant, name)
+        })
     }
 
     /// The account that `value` names at `tenant`: the key, or where the tenant's accounts come

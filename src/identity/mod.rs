@@ -4,6 +4,8 @@
 
 mod account;
 mod address;
+#[cfg(feature = "proxy")]
+mod atlas;
 mod attributes;
 mod client;
 mod credential;
@@ -12,8 +14,10 @@ mod identifier;
 #[cfg(feature = "proxy")]
 mod jwt;
 mod keyring;
+mod register;
 mod settings;
 mod tenant;
+mod trace;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -23,16 +27,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::KeyTexts;
-pub use self::attributes::{Attributes, Told};
+#[cfg(feature = "proxy")]
+pub use self::atlas::{Atlas, Chart};
+pub use self::attributes::{Attributes, Provision, Told};
 pub use self::client::family as client_family;
 pub use self::credential::{KEY_HEADERS, is_key_parameter};
 pub use self::encoding::percent;
 pub use self::identifier::Identifier;
 pub use self::keyring::{Keyring, TextStream};
+pub use self::register::{BadRow, Register};
 pub use self::settings::{
     AccountSource, AddressHeader, Anonymous, HeaderRule, HeaderSource, Invalid, JwtSource,
     Settings, TenantRule,
 };
+pub use self::trace::{Conflicts, Country, NotACountry, Trace};
 
 /// One billing identity at one tenant: a keyed hash of its credential, claim or trusted header.
 ///
@@ -67,6 +75,9 @@ pub struct Caller {
     /// How the account came to be, where the operator tells.
     #[serde(default, skip_serializing_if = "Attributes::is_unknown")]
     pub attributes: Attributes,
+    /// What else its connection and its head show.
+    #[serde(default, skip_serializing_if = "Trace::is_unknown")]
+    pub trace: Trace,
 }
 
 /// The family of client software, from its own words. Easily forged: a cohort key, never trust.

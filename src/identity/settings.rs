@@ -33,9 +33,17 @@ pub struct Settings {
     /// body says of one.
     pub end_user_header: Option<String>,
     /// A header that tells an account's provisioning attributes, as JSON with the members
-    /// `created_at` (seconds), `plan`, `paid_invoices`, `payment_hash`, `pathway`, `verified`; from
-    /// a trusted hop only, which removes it from what callers send.
+    /// `created_at` (seconds), `plan`, `paid_invoices`, `payment_hash`, `pathway`,
+    /// `mail_domain_hash`, `organisation`, `declared_reseller`, `verified`; from a trusted hop only,
+    /// which removes it from what callers send.
     pub attributes_header: Option<String>,
+    /// A file of such objects, one a line, each with the `account` it is about. Read again when it
+    /// changes. Where it and the header differ, the header is believed.
+    pub attributes_file: Option<PathBuf>,
+    /// A database in MaxMind's format that tells the country of an address. Read again when it changes.
+    pub country_file: Option<PathBuf>,
+    /// One that tells its autonomous system.
+    pub asn_file: Option<PathBuf>,
     /// What becomes of a request without a credential. Default: by-address.
     pub anonymous: Anonymous,
     /// The tenant of requests that no rule matches. Default: "default".
@@ -57,6 +65,9 @@ impl Default for Settings {
             org_header: None,
             end_user_header: None,
             attributes_header: None,
+            attributes_file: None,
+            country_file: None,
+            asn_file: None,
             anonymous: Anonymous::default(),
             default_tenant: "default".to_owned(),
             require_tenant: false,

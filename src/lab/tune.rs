@@ -74,17 +74,22 @@ const MOST: f64 = 4.0;
 pub fn samples(settings: &Settings, log: impl BufRead) -> Result<Vec<Sample>, ReplayError> {
     let engine = Engine::new(settings.clone(), open());
     let mut accounts = BTreeMap::<String, Sample>::new();
-    history::watch(&engine, &Keyring::new([0; 32]), (log, Wanted::default()), |seen| {
-        let known = seen.known;
-        let attack = known.label.starts_with("campaign");
-        if !attack && known.label != "benign" {
-            return;
-        }
-        let source = if attack { known.label } else { known.class.unwrap_or("benign") };
-        let fresh = || Sample::new(attack, source.to_owned());
-        let sample = accounts.entry(known.account.to_owned()).or_insert_with(fresh);
-        sample.see(seen.verdict);
-    })?;
+    history::watch(
+        &engine,
+        (&Keyring::new([0; 32]), &|_, _| {}),
+        (log, Wanted::default()),
+        |seen| {
+            let known = seen.known;
+            let attack = known.label.starts_with("campaign");
+            if !attack && known.label != "benign" {
+                return;
+            }
+            let source = if attack { known.label } else { known.class.unwrap_or("benign") };
+            let fresh = || Sample::new(attack, source.to_owned());
+            let sample = accounts.entry(known.account.to_owned()).or_insert_with(fresh);
+            sample.see(seen.verdict);
+        },
+    )?;
     Ok(accounts.into_values().collect())
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::{Action, Bind, Every, Group, Ladder, Limits, Measure, Period, Rate};
-use super::{Settings, TenantSettings};
+use super::{Regions, Settings, TenantSettings};
 use crate::identity::AccountId;
 use crate::time::Timestamp;
 
@@ -86,6 +86,9 @@ impl Faults<'_> {
             self.mistake(&["shape", "most_choices"], message);
         }
         self.check_bind(settings);
+        if let Some((key, why)) = settings.regions.as_ref().and_then(Regions::objection) {
+            self.mistake(&["regions", key], why);
+        }
         self.check_rung_modes(settings, base);
         if settings.rung_shares.contains_key(&Action::Allow) {
             let message = "this share never matters: there is nothing to carry out";

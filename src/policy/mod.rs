@@ -5,6 +5,7 @@ mod campaign;
 mod fault;
 mod ladder;
 mod limits;
+mod regions;
 mod settings;
 mod shape;
 mod share;
@@ -24,6 +25,7 @@ pub use self::campaign::Containment;
 pub use self::fault::{Fault, Gravity};
 pub use self::ladder::{Held, Ladder};
 pub use self::limits::{Every, Limits, Measure, Period, Quotas, Rate, TokenPace};
+pub use self::regions::Regions;
 pub use self::settings::{Allow, Announce, Group, Settings, Tenant, TenantSettings, UnknownUsage};
 pub use self::shape::Shape;
 pub use self::share::{NotAShare, Share};
@@ -131,6 +133,7 @@ pub struct Policy {
     pub announce: Announce,
     pub unknown_usage: UnknownUsage,
     pub bodies: Bodies,
+    pub regions: Regions,
     /// Factors on signals' weights, by signal name.
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,

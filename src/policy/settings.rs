@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Bind, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Shape, Share,
-    Throttle,
+    Action, Bind, Bodies, Containment, Ladder, Limits, Mode, Pace, Policies, Policy, Regions,
+    Shape, Share, Throttle,
 };
 use crate::identity::{AccountId, TenantName};
 use crate::time::Timestamp;
@@ -55,6 +55,7 @@ struct Row {
     announce: Option<Announce>,
     unknown_usage: Option<UnknownUsage>,
     bodies: Option<Bodies>,
+    regions: Option<Regions>,
     #[serde(default)]
     weights: BTreeMap<String, f32>,
     #[serde(default)]
@@ -84,6 +85,8 @@ pub struct TenantSettings {
     pub announce: Option<Announce>,
     pub unknown_usage: Option<UnknownUsage>,
     pub bodies: Option<Bodies>,
+    /// Where the service is offered.
+    pub regions: Option<Regions>,
     pub weights: BTreeMap<String, f32>,
     pub groups: Vec<Group>,
     pub allow: Vec<Allow>,
@@ -178,6 +181,7 @@ regrouped!(
     campaign,
     limits,
     bodies,
+    regions,
     total_limits,
     announce,
     unknown_usage,
@@ -221,6 +225,7 @@ impl Policy {
             announce: Announce::default(),
             unknown_usage: UnknownUsage::default(),
             bodies: Bodies::default(),
+            regions: Regions::default(),
             weights: BTreeMap::new(),
             groups: Vec::new(),
             allow: Vec::new(),
@@ -256,6 +261,7 @@ impl TenantSettings {
             announce: self.announce.unwrap_or(base.announce),
             unknown_usage: self.unknown_usage.unwrap_or(base.unknown_usage),
             bodies: self.bodies.unwrap_or(base.bodies),
+            regions: self.regions.as_ref().unwrap_or(&base.regions).clone(),
             weights: laid_over(&self.weights, &base.weights),
             groups: self.groups.iter().chain(&base.groups).cloned().collect(),
             allow: self.allow.iter().chain(&base.allow).cloned().collect(),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
+use super::linkage::{Owners, account_tag};
 use super::registry::{Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use super::trial::{Step, Trial};
@@ -52,11 +53,6 @@ struct Desk {
     sum: f32,
     squares: f32,
 }
-
-/// How many different accounts, by the bits their tags fall on (linear counting): 16 bytes that tell
-/// a dozen from a hundred, whoever comes how often.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct Owners(u128);
 
 impl Kept for Trials {
     fn shift(&mut self, by: Shift) {
@@ -175,8 +171,7 @@ impl Desks {
         if trial.from == Tag::default() {
             return None;
         }
-        let account = trial.account.0.iter().take(8).fold(0, |id, &b| id << 8 | u64::from(b));
-        let owner = org.unwrap_or(Tag(account));
+        let owner = org.unwrap_or_else(|| account_tag(trial.account));
         let took = (trial.took as f32 + 1.0).log2();
         self.0.update(trial.from, |desk| {
             if trial.at.since(desk.since) > params.window() {
@@ -198,19 +193,6 @@ impl Desk {
     fn spread(&self) -> f32 {
         let mean = self.sum / self.answers as f32;
         self.squares / self.answers as f32 - mean * mean
-    }
-}
-
-impl Owners {
-    const BITS: f32 = 128.0;
-
-    fn insert(&mut self, owner: Tag) {
-        self.0 |= 1 << (owner.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57);
-    }
-
-    fn count(self) -> f32 {
-        let free = self.0.count_zeros().max(1) as f32;
-        (Self::BITS * (Self::BITS / free).ln()).round()
     }
 }
 

@@ -90,11 +90,23 @@ pub struct Prompt {
     /// What kinds of material the user turns hold.
     #[serde(skip_serializing_if = "Topics::is_none")]
     pub topics: Topics,
+    /// The client's own ids of its session and its device, at most [`Prompt::MAX_SESSIONS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<Tag>,
+    /// The time zone it says it is written in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
 }
+
+/// A time zone by its standard time, in half hours east of UTC.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Zone(pub i8);
 
 impl Prompt {
     pub const MAX_IDS: usize = 32;
     pub const MAX_HEARD: usize = 16;
+    pub const MAX_SESSIONS: usize = 4;
 }
 
 /// For serde, which passes a reference.
@@ -197,12 +209,19 @@ impl Exchange {
     /// whatever the key, then says in some hundred bytes what is wrong with it, and closes.
     pub const SOCKET_PROOF: u64 = 4 << 10;
 
+    /// Whether the caller was told that it is not served, by this proxy.
+    pub fn is_shut_out(&self) -> bool {
+        self.ending == Ending::Refused && self.status == FORBIDDEN
+    }
+
     /// Whether the caller was given an answer of the model, whole or in part.
     pub fn served(&self) -> bool {
         !matches!(self.ending, Ending::Refused | Ending::Failed)
             && (self.status == SWITCHED || (200..300).contains(&self.status))
     }
 }
+
+const FORBIDDEN: u16 = 403;
 
 /// Of an answer that hands the connection over.
 const SWITCHED: u16 = 101;

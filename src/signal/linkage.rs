@@ -7,7 +7,7 @@ use rapidhash::v3::rapidhash_v3;
 use serde::{Deserialize, Serialize};
 
 use super::shelf::Kept;
-use crate::identity::{Caller, Tag};
+use crate::identity::{AccountId, Caller, Tag};
 use crate::time::{Shift, Timestamp};
 
 /// Entries each tier of a linkage index holds, about 32 MB when full.
@@ -23,7 +23,7 @@ pub(super) struct Owner {
 
 impl Owner {
     pub(super) fn of(caller: &Caller) -> Self {
-        let account = caller.account.0.iter().take(8).fold(0, |id, &b| id << 8 | u64::from(b));
+        let account = account_tag(caller.account).0;
         // Names of tenants are the operator's: no caller can aim for a collision.
         let tenant = rapidhash_v3(caller.tenant.as_str().as_bytes());
         Self { account, tenant, org: caller.org.unwrap_or_default().0 }
@@ -31,6 +31,12 @@ impl Owner {
 
     pub(super) fn is_nobody(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// 32 bits that tell few accounts apart.
+    pub(super) fn fingerprint(&self) -> u32 {
+        let mixed = (self.account ^ self.tenant).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as u32
     }
 
     pub(super) fn is_account(&self, other: &Self) -> bool {
@@ -45,6 +51,29 @@ impl Owner {
             && self.tenant == other.tenant
             && self.account != other.account
             && !one_org
+    }
+}
+
+/// Half of an account's id.
+pub(super) fn account_tag(id: AccountId) -> Tag {
+    Tag(id.0.iter().take(8).fold(0, |id, &b| id << 8 | u64::from(b)))
+}
+
+/// How many different accounts, by the bits their tags fall on (linear counting): 16 bytes that tell
+/// a dozen from a hundred, whoever comes how often.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Owners(u128);
+
+impl Owners {
+    const BITS: f32 = 128.0;
+
+    pub(super) fn insert(&mut self, owner: Tag) {
+        self.0 |= 1 << (owner.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57);
+    }
+
+    pub(super) fn count(self) -> f32 {
+        let free = self.0.count_zeros().max(1) as f32;
+        (Self::BITS * (Self::BITS / free).ln()).round()
     }
 }
 

@@ -19,6 +19,7 @@ pub mod index;
 pub mod shelf;
 pub mod sketch;
 
+mod burst;
 mod challenge;
 mod echo;
 mod elicitation;
@@ -31,6 +32,8 @@ mod id_crossing;
 mod egress;
 mod environments;
 mod masquerade;
+mod incoherent;
+mod locale;
 mod migration;
 mod neutralising;
 mod obfuscation;
@@ -41,8 +44,11 @@ mod pivot;
 mod probe;
 mod scaffold;
 mod skeleton;
+mod session;
 mod template;
+mod tombstone;
 mod toolset;
+mod unserved;
 
 #[cfg(test)]
 mod samples;
@@ -51,8 +57,9 @@ pub use self::bonds::Bonds;
 pub use self::crowd::{Crowd, Crowds, Facet};
 pub use self::exchange::{
     Ask, Completion, Ending, Exchange, ExchangeId, Model, Phrases, Prompt, Topics, UsageSource,
+    Zone,
 };
-pub use self::features::{Answer, Rates, foreign, inspect};
+pub use self::features::{Answer, Rates, SESSION_HEADERS, foreign, inspect, session_tag};
 pub use self::habits::Habits;
 pub use self::pivot::New;
 pub use self::registry::{Asked, Ended, Family, Knobs, Mode, Spec};
@@ -71,7 +78,12 @@ signals! {
     scaffold: scaffold::Scaffold,
     environments: environments::Environments,
     payment: payment::Payment,
+    burst: burst::Burst,
+    tombstone: tombstone::Tombstone,
     egress: egress::Egress,
+    incoherent: incoherent::Incoherent,
+    locale: locale::Locale,
+    unserved: unserved::Unserved,
     template: template::Template,
     skeleton: skeleton::Skeleton,
     toolset: toolset::Toolset,
@@ -79,6 +91,7 @@ signals! {
     migration: migration::Migration,
     probe: probe::Probe [failover],
     failover: failover::Failover,
+    session: session::Session,
     echo: echo::Echo,
     pivot: pivot::Pivoting,
     equal_loads: equal_loads::EqualLoads,

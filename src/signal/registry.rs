@@ -67,6 +67,8 @@ pub struct Asked<'a> {
     pub ask: &'a Ask,
     /// The account is older than the age at which one counts as established.
     pub aged: bool,
+    /// It comes from where its tenant's policy says that the service is not offered.
+    pub unserved: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
     /// The models that are new now.
@@ -79,6 +81,10 @@ pub struct Ended<'a> {
     pub exchange: &'a Exchange,
     /// The account is older than the age at which one counts as established.
     pub aged: bool,
+    /// It came from where its tenant's policy says that the service is not offered.
+    pub unserved: bool,
+    /// It was refused because the account is shut out, by the ladder or by an operator.
+    pub condemned: bool,
     pub habits: &'a Habits,
     pub crowds: &'a Crowds,
     /// The models that are new now.

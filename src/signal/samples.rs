@@ -27,6 +27,7 @@ pub(super) fn caller(account: u8) -> Caller {
         egress: Tag(u64::from(account)),
         client: Client::Other,
         attributes: Default::default(),
+        trace: Default::default(),
     }
 }
 
@@ -66,17 +67,32 @@ pub(super) struct Around {
     pub(super) crowds: Crowds,
     pub(super) aged: bool,
     pub(super) news: Vec<New>,
+    pub(super) unserved: bool,
+    pub(super) condemned: bool,
 }
 
 impl Around {
     pub(super) fn asked<'a>(&'a self, ask: &'a Ask) -> Asked<'a> {
-        let Self { habits, crowds, aged, news } = self;
-        Asked { ask, aged: *aged, habits, crowds, news }
+        Asked {
+            ask,
+            aged: self.aged,
+            unserved: self.unserved,
+            habits: &self.habits,
+            crowds: &self.crowds,
+            news: &self.news,
+        }
     }
 
     pub(super) fn ended<'a>(&'a self, exchange: &'a Exchange) -> Ended<'a> {
-        let Self { habits, crowds, aged, news } = self;
-        Ended { exchange, aged: *aged, habits, crowds, news }
+        Ended {
+            exchange,
+            aged: self.aged,
+            unserved: self.unserved,
+            condemned: self.condemned,
+            habits: &self.habits,
+            crowds: &self.crowds,
+            news: &self.news,
+        }
     }
 
     /// `count` new accounts, `aged` of them established, join every key of `habits`.

@@ -23,8 +23,8 @@ pub use self::endpoints::{Again, EndpointSeries, GroupSeries, Outcome};
 pub use self::kept::Kept;
 use self::kept::KeptMetrics;
 use self::labels::{
-    ByApi, ByBond, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, BySignal, BySource, ByStage,
-    ByState, ByTokens,
+    ByApi, ByBond, ByDeed, ByDirection, ByEnding, ByOutcome, ByReason, ByRecord, BySignal,
+    BySource, ByStage, ByState, ByTokens,
 };
 use self::tenants::Tenants;
 use super::lines::LOST;
@@ -55,6 +55,8 @@ pub struct Metrics {
     opened: Counter,
     turned_away: Family<ByReason, Counter>,
     reloads: [Counter; 2],
+    records: Family<ByRecord, Counter>,
+    told_of: Gauge,
     accounts: Gauge,
     end_users: Gauge,
     crowds: Gauge,
@@ -216,6 +218,17 @@ impl Metrics {
         };
     }
 
+    /// A file of records (`attributes` or `regions`) was read, or refused and the old one kept.
+    pub fn records(&self, file: &'static str, taken: bool) {
+        let outcome = if taken { "taken" } else { "refused" };
+        self.records.get_or_create(&ByRecord { file, outcome }).inc();
+    }
+
+    /// Accounts that the attributes' file tells of.
+    pub fn told_of(&self, accounts: usize) {
+        self.told_of.set(i64::try_from(accounts).unwrap_or(i64::MAX));
+    }
+
     /// Accounts remembered now. Also what the admin listener shows.
     pub fn accounts(&self, remembered: usize) {
         self.accounts.set(i64::try_from(remembered).unwrap_or(i64::MAX));
@@ -304,6 +317,8 @@ impl Default for Metrics {
             opened: add(into, "connections_opened", "Connections accepted"),
             turned_away: add(into, "connections_refused", "Connections cut before a request"),
             reloads: reloads(into),
+            records: add(into, "records_reloads", "Files of records read or refused"),
+            told_of: add(into, "attributes_accounts", "Accounts the file of attributes tells of"),
             accounts: add(into, "accounts", "Accounts remembered now"),
             end_users: add(into, "end_users", "End users whose limits are remembered now"),
             crowds: add(into, "crowds", "Crowds weighed now"),

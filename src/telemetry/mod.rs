@@ -61,6 +61,7 @@ pub(crate) mod fakes {
             egress: Tag(1),
             client: Client::Other,
             attributes: Default::default(),
+            trace: Default::default(),
         };
         let at = Timestamp::from_millis(id);
         Ask { id: ExchangeId(Tag(id)), at, caller, prompt: Prompt::default() }

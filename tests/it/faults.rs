@@ -287,6 +287,7 @@ fn ask(account: u8, n: u64, at: u64) -> Ask {
         egress: Tag(u64::from(account) + 1),
         client: Client::OpenaiPython,
         attributes: Default::default(),
+        trace: Default::default(),
     };
     let prompt = Prompt { tokens: 200, turns: 1, last: Tag(n << 8 | 1), ..Prompt::default() };
     Ask { id: ExchangeId(Tag(n + 1)), at: Timestamp::from_millis(at), caller, prompt }

@@ -11,8 +11,11 @@ mod config;
 mod faults;
 mod journey;
 mod memory;
+#[path = "../support/mmdb.rs"]
+mod mmdb;
 mod protocol;
 mod readme;
+mod records;
 mod sdk;
 mod serve;
 mod stand;

@@ -24,6 +24,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Memory;
+use super::records::Followed;
 use crate::cli::fetch::{Message, fetch};
 use crate::cli::secret;
 
@@ -35,6 +36,7 @@ pub(super) struct Control {
     pub(super) notices: Option<Notices>,
     /// The file, and what it said when it was read: without the command line's words.
     pub(super) watched: Option<(PathBuf, Config)>,
+    pub(super) records: Arc<Followed>,
     /// Cancelled on a signal: the listener closes and exchanges are let run out.
     pub(super) stop: CancellationToken,
     pub(super) state: Arc<AdminState>,
@@ -96,23 +98,28 @@ impl Control {
         (mut ends, hangup): (Ends, Signal),
         done: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self { shared, certificates, endpoints, notices, watched, stop, state, memory } = self;
+        let Self { shared, certificates, endpoints, notices, watched, records, .. } = self;
+        let Self { stop, state, memory, .. } = self;
         state.serving();
         let to_apply = Arc::clone(&shared);
         let ticked = endpoints.clone();
+        let named = Arc::clone(&records);
         let apply = move |changed: &Changed| {
-            apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)
+            apply(&to_apply, certificates.as_deref(), &endpoints, &changed.config)?;
+            named.name(&changed.config.identity);
+            Ok(())
         };
         let following = follow(&shared, watched, (hangup, done.clone()), apply);
         let ticking = tick(&shared, (&ticked, &memory), &done);
         let rereading = reread_keys(&ticked, &done);
+        let recording = records.follow(&shared, &done);
         let telling = tell(notices, &done);
         let probing = async {
             ticked.probe(&done).await;
             Ok(())
         };
         let obeying = obey(&mut ends, &stop, &state, &done);
-        tokio::try_join!(ticking, following, rereading, telling, probing, obeying)?;
+        tokio::try_join!(ticking, following, rereading, recording, telling, probing, obeying)?;
         Ok(())
     }
 }

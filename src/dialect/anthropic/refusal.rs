@@ -54,6 +54,7 @@ const fn names(reason: Reason) -> (&'static str, &'static str) {
         Reason::Throttled => ("rate_limit_error", "rate_limit_exceeded"),
         Reason::Challenged => ("permission_error", "verification_required"),
         Reason::Dropped => ("permission_error", "access_denied"),
+        Reason::Region => ("permission_error", "unsupported_region"),
         Reason::Sweep => ("invalid_request_error", "too_many_choices"),
         Reason::Unbound => ("invalid_request_error", "invalid_signature"),
         Reason::Malformed => ("invalid_request_error", "malformed_body"),

@@ -45,7 +45,7 @@ fn json(wording: &Wording<'_>) -> Vec<u8> {
 const fn exception(reason: Reason) -> &'static str {
     match reason {
         Reason::Throttled => "ThrottlingException",
-        Reason::Challenged | Reason::Dropped => "AccessDeniedException",
+        Reason::Challenged | Reason::Dropped | Reason::Region => "AccessDeniedException",
         Reason::MissingCredential => "MissingAuthenticationTokenException",
         Reason::BadCredential => "UnrecognizedClientException",
         Reason::NoTenant => "ResourceNotFoundException",

@@ -101,6 +101,7 @@ const fn names(reason: Reason) -> (&'static str, &'static str) {
         Reason::Throttled => ("RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"),
         Reason::Challenged => ("PERMISSION_DENIED", "VERIFICATION_REQUIRED"),
         Reason::Dropped => ("PERMISSION_DENIED", "ACCESS_DENIED"),
+        Reason::Region => ("PERMISSION_DENIED", "LOCATION_NOT_SUPPORTED"),
         Reason::Sweep => ("INVALID_ARGUMENT", "TOO_MANY_CHOICES"),
         Reason::Unbound => ("INVALID_ARGUMENT", "INVALID_THOUGHT_SIGNATURE"),
         Reason::Malformed => ("INVALID_ARGUMENT", "MALFORMED_BODY"),

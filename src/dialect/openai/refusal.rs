@@ -94,6 +94,7 @@ pub(in crate::dialect) const fn names(reason: Reason) -> (&'static str, &'static
         Reason::Throttled => ("requests", "rate_limit_exceeded"),
         Reason::Challenged => ("permission_error", "verification_required"),
         Reason::Dropped => ("permission_error", "access_denied"),
+        Reason::Region => ("request_forbidden", "unsupported_country_region_territory"),
         Reason::Sweep => ("invalid_request_error", "too_many_choices"),
         Reason::Unbound => ("invalid_request_error", "invalid_encrypted_content"),
         Reason::Malformed => ("invalid_request_error", "malformed_body"),

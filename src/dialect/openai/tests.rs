@@ -246,3 +246,10 @@ proptest! {
         let _ = Chat.read_request(data.as_bytes());
     }
 }
+
+#[test]
+fn a_cache_key_is_what_the_client_calls_its_session() {
+    let chat = r#"{"model":"m","messages":[],"prompt_cache_key":"s-1"}"#;
+    assert_eq!(request(chat).session.as_deref(), Some("s-1"));
+    assert_eq!(request(&chat.replace("\"s-1\"", "7")).session, None);
+}

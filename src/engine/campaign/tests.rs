@@ -74,6 +74,7 @@ impl Scene {
             egress: Tag(who.egress),
             client: Client::OpenaiPython,
             attributes,
+            trace: Default::default(),
         };
         let phrases =
             if who.harvests { Phrases::ELICITS.union(Phrases::TAGS) } else { Phrases::NONE };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Extent, KeptPace, Moment, Recall, Record, Remember, Sink, Urgency};
 use crate::engine::account::{Account, Saved};
 use crate::engine::{Engine, Ruling, campaign, lock};
-use crate::identity::{AccountId, TenantName};
+use crate::identity::{AccountId, Provision, TenantName};
 use crate::policy::Action;
 use crate::signal::changes::Changed;
 use crate::signal::shelf::{Shelf, decode, decode_short, encode};
@@ -20,10 +20,12 @@ const POOLS: &str = "pools";
 /// As JSON: operators' words are few, and more will be said with them.
 const RULINGS: &str = "rulings";
 const ASKERS: &str = "askers";
+/// As JSON, too.
+const PROVISIONS: &str = "provisions";
 
 impl Remember for Engine {
     fn tables(&self) -> Vec<&'static str> {
-        let own = [COLUMNS, ACCOUNTS, CROWDS, MARKS, POOLS, RULINGS].into_iter();
+        let own = [COLUMNS, ACCOUNTS, CROWDS, MARKS, POOLS, RULINGS, PROVISIONS].into_iter();
         let own = own.chain(campaign::TABLES);
         own.chain(self.shelves().skip(1).map(|(name, _)| name)).collect()
     }
@@ -33,6 +35,7 @@ impl Remember for Engine {
         self.unwritten.decisions.watch();
         self.rulings.unwritten.watch();
         self.campaigns.watch();
+        self.provisions.unwritten.watch();
         self.shelves().for_each(|(_, shelf)| shelf.watch());
     }
 
@@ -46,6 +49,10 @@ impl Remember for Engine {
         match self.rulings.unwritten.take() {
             Changed::Keys(accounts) => accounts.into_iter().for_each(|id| self.ruling(id, out)),
             Changed::Anything => self.every_ruling(out),
+        }
+        match self.provisions.unwritten.take() {
+            Changed::Keys(accounts) => accounts.into_iter().for_each(|id| self.told_of(id, out)),
+            Changed::Anything => self.told_of_all(out),
         }
         self.changed_accounts(Urgency::Decision, now, out);
         self.campaigns.decisions(
@@ -68,6 +75,7 @@ impl Remember for Engine {
     fn everything(&self, now: Moment, extent: Extent, out: &mut Sink<'_>) {
         self.marks(true, out);
         self.every_ruling(out);
+        self.told_of_all(out);
         self.pools_told(true, now, out);
         self.campaigns.everything(now, extent, out);
         for (id, account) in self.every_account() {
@@ -87,6 +95,7 @@ impl Remember for Engine {
         match (record.table, value) {
             (ACCOUNTS, value) => self.recall_account(key, value, recall),
             (RULINGS, value) => self.recall_ruling(key, value, recall),
+            (PROVISIONS, value) => self.recall_provision(key, value),
             (COLUMNS, Some(value)) => self.recall_columns(value),
             (MARKS, Some(value)) => self.recall_marks(value, recall),
             (POOLS, Some(value)) => self.recall_pool(key, value, recall),
@@ -111,7 +120,8 @@ impl Remember for Engine {
     fn waiting(&self) -> usize {
         let shelves = self.shelves().map(|(_, shelf)| shelf.waiting()).sum::<usize>();
         let accounts = self.unwritten.decisions.len() + self.unwritten.evidence.len();
-        accounts + self.rulings.unwritten.len() + shelves
+        let orders = self.rulings.unwritten.len() + self.provisions.unwritten.len();
+        accounts + orders + shelves
     }
 }
 
@@ -164,6 +174,23 @@ impl Engine {
         ruling.since = ruling.since.shifted(recall.shift);
         ruling.expires = ruling.expires.shifted(recall.shift);
         self.rulings.put(ruling)
+    }
+
+    fn told_of(&self, id: AccountId, out: &mut Sink<'_>) {
+        let told = self.provisions.of(id).map(|provision| serde_json::to_vec(&provision));
+        let value = told.as_ref().and_then(|told| told.as_deref().ok());
+        out(Record { table: PROVISIONS, key: &id.0, value });
+    }
+
+    fn told_of_all(&self, out: &mut Sink<'_>) {
+        self.provisions.all().into_iter().for_each(|id| self.told_of(id, out));
+    }
+
+    /// Times in it are the operator's, not of the clock that wrote it down: they are not moved.
+    fn recall_provision(&self, key: &[u8], value: Option<&[u8]>) -> bool {
+        let Ok(id) = key.try_into().map(AccountId) else { return false };
+        let provision = value.map_or_else(|| Ok(Provision::default()), serde_json::from_slice);
+        provision.is_ok_and(|provision| self.provisions.put(id, provision))
     }
 
     fn marks(&self, always: bool, out: &mut Sink<'_>) {

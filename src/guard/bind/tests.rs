@@ -14,6 +14,7 @@ fn caller(account: u8, org: u64) -> Caller {
         egress: Tag(0),
         client: Client::Other,
         attributes: Default::default(),
+        trace: Default::default(),
     }
 }
 

@@ -57,6 +57,7 @@ fn exchange(ending: Ending, usage: Usage) -> Exchange {
         egress: Tag(1),
         client: Client::Other,
         attributes: Default::default(),
+        trace: Default::default(),
     };
     let prompt = Prompt { api: Api::OpenaiChat, ..Prompt::default() };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());

@@ -35,6 +35,7 @@ fn ask(account: u8, id: u64) -> Ask {
             egress: Tag::default(),
             client: Client::Other,
             attributes: Default::default(),
+            trace: Default::default(),
         },
         prompt: Prompt::default(),
     }

@@ -7,6 +7,8 @@ use super::super::coding::Coding;
 use super::super::refusal::Refusal;
 use super::super::settings::Settings;
 use crate::dialect::Reason;
+use crate::identity::{Keyring, Tag};
+use crate::signal::{Prompt, SESSION_HEADERS, session_tag};
 
 /// How a body is coded, if it is what an inspected route takes. Before a byte of it is read.
 pub(super) fn form(headers: &HeaderMap, settings: &Settings) -> Result<Option<Coding>, Refusal> {
@@ -58,4 +60,14 @@ pub(super) fn retry(headers: &HeaderMap) -> u8 {
         Some(attempt.saturating_sub(1))
     };
     stainless().or_else(amazon).unwrap_or_default()
+}
+
+/// Adds the sessions that the head names to those of the body.
+pub(super) fn name_sessions(headers: &HeaderMap, keyring: &Keyring, sessions: &mut Vec<Tag>) {
+    let named = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    for tag in named.filter_map(|id| session_tag(id, keyring)) {
+        if sessions.len() < Prompt::MAX_SESSIONS && !sessions.contains(&tag) {
+            sessions.push(tag);
+        }
+    }
 }

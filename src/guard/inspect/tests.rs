@@ -200,3 +200,17 @@ fn retries_are_counted_in_both_spellings() {
     assert_eq!(retry("x-stainless-retry-count", "999"), 0);
     assert_eq!(retry("x-other", "2"), 0);
 }
+
+#[test]
+fn sessions_of_the_head_are_added_to_those_of_the_body_once() {
+    let keyring = crate::identity::Keyring::new([1; 32]);
+    let id = "5d0f8a6e-1c2b-4f3a-9e77-0a1b2c3d4e5f";
+    let mut headers = HeaderMap::new();
+    for (name, value) in [("x-session-id", id), ("session_id", id), ("session-id", "front page")] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let known = crate::signal::session_tag(id, &keyring).unwrap();
+    let mut sessions = vec![Tag(1)];
+    super::head::name_sessions(&headers, &keyring, &mut sessions);
+    assert_eq!(sessions, [Tag(1), known]);
+}

@@ -51,6 +51,7 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared {
         settings: ArcSwap::from_pointee(Settings::default()),
         identifier: ArcSwap::from_pointee(identifier),
+        records: Default::default(),
         engine: Arc::new(Engine::new(engine::Settings::default(), Policies::default())),
         telemetry: Arc::new(Telemetry::default()),
         keyring,
@@ -67,6 +68,7 @@ fn ask() -> Ask {
         egress: Tag(1),
         client: Client::Other,
         attributes: Default::default(),
+        trace: Default::default(),
     };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());
     Ask { id, at, caller, prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() } }

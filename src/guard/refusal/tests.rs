@@ -43,10 +43,11 @@ impl Dialect for Plain {
     }
 }
 
-pub(super) const REASONS: [Reason; 21] = [
+pub(super) const REASONS: [Reason; 22] = [
     Reason::Throttled,
     Reason::Challenged,
     Reason::Dropped,
+    Reason::Region,
     Reason::Malformed,
     Reason::Sweep,
     Reason::Unbound,

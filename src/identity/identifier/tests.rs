@@ -109,7 +109,7 @@ fn attributes_are_believed_from_a_trusted_hop_only_and_unreadable_ones_are_not_k
         ask(&settings, &[KEY, ("x-attributes", told)], from).unwrap().caller.attributes
     };
     let known = attributes(told, "10.0.0.1");
-    assert_eq!((known.paid_invoices, known.verified), (Some(2), false));
+    assert_eq!((known.paid_invoices, known.verified), (Some(2), None));
     assert_eq!(known.payment, Some(keyring().tag("payment", b"p1")));
     assert!(known.created.is_some() && known.signup.is_some());
     assert!(attributes(told, "1.2.3.4").is_unknown());

@@ -4,16 +4,20 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::Place;
 use super::report::{Counted, Known};
 use crate::dialect::{self, Api, Delta, Kind, Usage};
-use crate::identity::{Caller, Keyring, Tag, Told, client_family};
+use crate::identity::{Caller, Keyring, Tag, Told, Trace, client_family};
 use crate::lab::baseline::Meta;
-use crate::signal::{self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
+use crate::signal::{
+    self, Answer, Ask, Completion, Ending, Exchange, ExchangeId, Prompt, SESSION_HEADERS,
+    session_tag,
+};
 use crate::time::Timestamp;
 
 /// A line as exporters write it. What is not there is not known; fields of other tools are ignored.
@@ -34,7 +38,12 @@ pub(super) struct Line<'a> {
     #[serde(default)]
     country: Option<Cow<'a, str>>,
     #[serde(default)]
+    asn: Option<u32>,
+    #[serde(default)]
     user_agent: Option<Cow<'a, str>>,
+    /// Further headers of the request; one that can't be a header's is left out.
+    #[serde(default)]
+    headers: Option<BTreeMap<String, Value>>,
     #[serde(default)]
     dialect: Option<Cow<'a, str>>,
     #[serde(default)]
@@ -93,23 +102,39 @@ impl Line<'_> {
         Timestamp::from_seconds(self.t)
     }
 
-    /// The ask this line stands for.
+    /// The ask this line stands for. Where the log does not tell the country of an address, `place`
+    /// does.
     ///
     /// # Errors
     /// When the conversation can't be read.
-    pub(super) fn ask(&self, keyring: &Keyring) -> Result<Ask, String> {
-        let told = self.attributes.as_ref().map(|told| told.attributes(keyring));
+    pub(super) fn ask(&self, keyring: &Keyring, place: Place<'_>) -> Result<Ask, String> {
+        let told = self.attributes.as_ref().map(|told| told.provision(keyring));
+        let told = told.unwrap_or_default();
+        let headers = self.headers();
         let caller = Caller {
             tenant: (&*self.tenant).into(),
             account: keyring.account(&self.tenant, "log", self.account.as_bytes()),
-            org: self.org.as_ref().map(|org| keyring.tag("org", org.as_bytes())),
+            org: self.org.as_ref().map(|org| keyring.tag("org", org.as_bytes())).or(told.org),
             end_user: self.end_user.as_ref().map(|user| keyring.tag("user", user.as_bytes())),
             egress: self.ip.map(|ip| keyring.egress(ip)).unwrap_or_default(),
-            client: client_family(&self.headers()),
-            attributes: told.unwrap_or_default(),
+            client: client_family(&headers),
+            attributes: told.attributes,
+            trace: self.trace(&headers, place),
         };
         let id = ExchangeId(keyring.tag("exchange", self.id.as_bytes()));
-        Ok(Ask { id, at: self.at(), caller, prompt: self.prompt(keyring)? })
+        let mut prompt = self.prompt(keyring)?;
+        let sessions = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+        prompt.sessions.extend(sessions.filter_map(|id| session_tag(id, keyring)).take(1));
+        Ok(Ask { id, at: self.at(), caller, prompt })
+    }
+
+    fn trace(&self, headers: &HeaderMap, place: Place<'_>) -> Trace {
+        let mut trace = Trace::of(headers);
+        if let Some(address) = self.ip {
+            place(address, &mut trace);
+        }
+        let told = self.country.as_deref().and_then(|country| country.parse().ok());
+        Trace { country: told.or(trace.country), asn: self.asn.or(trace.asn), ..trace }
     }
 
     fn prompt(&self, keyring: &Keyring) -> Result<Prompt, String> {
@@ -159,8 +184,14 @@ impl Line<'_> {
     }
 
     fn headers(&self) -> HeaderMap {
+        let named = self.headers.iter().flatten().filter_map(|(name, value)| {
+            let value = HeaderValue::from_str(value.as_str()?).ok()?;
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        });
+        let mut headers: HeaderMap = named.collect();
         let agent = self.user_agent.as_deref().and_then(|agent| HeaderValue::from_str(agent).ok());
-        agent.into_iter().map(|agent| (http::header::USER_AGENT, agent)).collect()
+        headers.extend(agent.map(|agent| (http::header::USER_AGENT, agent)));
+        headers
     }
 
     /// The exchange as it ended, given that it was forwarded.

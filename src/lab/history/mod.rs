@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::line::Line;
@@ -25,7 +26,7 @@ pub(super) use self::stage::Stage;
 use super::baseline::Baselines;
 use super::replay::{BadLine, ReplayError, read_line};
 use crate::engine::{Engine, Verdict};
-use crate::identity::{AccountId, Keyring};
+use crate::identity::{AccountId, Keyring, Trace};
 use crate::policy::Action;
 
 /// Bad lines that are kept with their reasons; the rest is only counted.
@@ -40,18 +41,22 @@ pub struct Wanted {
     pub baselines: bool,
 }
 
-/// Replays the exchange log `log` into `engine`. `dropped` is told each account's name, as the log
+/// Tells where an address is.
+pub type Place<'a> = &'a dyn Fn(IpAddr, &mut Trace);
+
+/// Replays the exchange log `log` into `engine`; `place` knows of what addresses the log says no
+/// country. `dropped` is told each account's name, as the log
 /// spells it, when it is first dropped.
 ///
 /// # Errors
 /// When reading fails, or when more than one line in a hundred can't be read.
 pub fn replay(
     engine: &Engine,
-    keyring: &Keyring,
+    (keyring, place): (&Keyring, Place<'_>),
     (log, wanted): (impl BufRead, Wanted),
     mut dropped: impl FnMut(&str),
 ) -> Result<Report, ReplayError> {
-    watch(engine, keyring, (log, wanted), |seen| {
+    watch(engine, (keyring, place), (log, wanted), |seen| {
         if seen.dropped_first {
             dropped(seen.known.account);
         }
@@ -70,11 +75,11 @@ pub(super) struct Seen<'a> {
 /// Replays as [`replay`] does, and shows every exchange to `on`.
 pub(super) fn watch(
     engine: &Engine,
-    keyring: &Keyring,
+    (keyring, place): (&Keyring, Place<'_>),
     (mut log, wanted): (impl BufRead, Wanted),
     on: impl FnMut(Seen<'_>),
 ) -> Result<Report, ReplayError> {
-    let mut run = Run::new(engine, keyring, on);
+    let mut run = Run::new(engine, (keyring, place), on);
     run.baselines = wanted.baselines.then(Baselines::default);
     let mut text = Vec::new();
     while wanted.until.is_none_or(|until| run.report.lines < until) {
@@ -100,12 +105,13 @@ pub(super) fn watch(
 #[cfg(test)]
 pub(super) fn read(text: &str, keyring: &Keyring) -> Result<crate::signal::Exchange, String> {
     let line: Line<'_> = serde_json::from_str(text).map_err(|why| why.to_string())?;
-    Ok(line.end(line.ask(keyring)?, keyring))
+    Ok(line.end(line.ask(keyring, &|_, _| {})?, keyring))
 }
 
 struct Run<'a, F> {
     stage: Stage<'a>,
     keyring: &'a Keyring,
+    place: Place<'a>,
     on: F,
     report: Report,
     /// Labels by account, for the report alone.
@@ -114,9 +120,9 @@ struct Run<'a, F> {
 }
 
 impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
-    fn new(engine: &'a Engine, keyring: &'a Keyring, on: F) -> Self {
+    fn new(engine: &'a Engine, (keyring, place): (&'a Keyring, Place<'a>), on: F) -> Self {
         let (stage, report, labels) = (Stage::new(engine), Report::default(), BTreeMap::new());
-        Self { stage, keyring, on, report, labels, baselines: None }
+        Self { stage, keyring, place, on, report, labels, baselines: None }
     }
 
     fn take(&mut self, text: &[u8], whole: bool) -> Result<(), String> {
@@ -127,7 +133,7 @@ impl<'a, F: FnMut(Seen<'_>)> Run<'a, F> {
             return Err("the line is too long".to_owned());
         }
         let line: Line<'_> = serde_json::from_slice(text).map_err(|why| why.to_string())?;
-        let ask = line.ask(self.keyring)?;
+        let ask = line.ask(self.keyring, self.place)?;
         let (action, verdict) = self.stage.meet(&ask);
         let known = line.known();
         self.labels.entry(ask.caller.account).or_insert_with(|| known.label.into());

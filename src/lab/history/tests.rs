@@ -4,7 +4,13 @@ use crate::policy::Policies;
 
 fn run(log: &str) -> Report {
     let engine = Engine::new(Settings::default(), Policies::default());
-    replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), Wanted::default()), |_| {}).unwrap()
+    replay(
+        &engine,
+        (&Keyring::new([3; 32]), &|_, _| {}),
+        (log.as_bytes(), Wanted::default()),
+        |_| {},
+    )
+    .unwrap()
 }
 
 fn line(n: u32, account: &str, label: &str, more: &str) -> String {
@@ -57,7 +63,7 @@ fn each_dropped_account_is_named_once() {
     let mut named = Vec::new();
     let report = replay(
         &engine,
-        &Keyring::new([3; 32]),
+        (&Keyring::new([3; 32]), &|_, _| {}),
         (relayed().as_bytes(), Wanted::default()),
         |name| {
             named.push(name.to_owned());
@@ -83,8 +89,12 @@ fn a_bad_line_is_named_and_more_than_one_in_a_hundred_are_too_many() {
     assert_eq!((report.bad, report.bad_lines[0].line), (1, 201));
     let engine = Engine::new(Settings::default(), Policies::default());
     let log = format!("{}\nnot json", good[..10].join("\n"));
-    let result =
-        replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), Wanted::default()), |_| {});
+    let result = replay(
+        &engine,
+        (&Keyring::new([3; 32]), &|_, _| {}),
+        (log.as_bytes(), Wanted::default()),
+        |_| {},
+    );
     assert!(matches!(result, Err(ReplayError::TooManyBad { bad: 1, line: 11, .. })));
 }
 
@@ -119,7 +129,9 @@ fn simpler_detectors_are_tried_on_the_same_lines_and_no_more_is_read_than_wanted
     let engine = Engine::new(Settings::default(), Policies::default());
     let wanted = Wanted { until: Some(60), baselines: true };
     let log = relayed();
-    let report = replay(&engine, &Keyring::new([3; 32]), (log.as_bytes(), wanted), |_| {}).unwrap();
+    let report =
+        replay(&engine, (&Keyring::new([3; 32]), &|_, _| {}), (log.as_bytes(), wanted), |_| {})
+            .unwrap();
     assert_eq!(report.lines, 60);
     let names: Vec<_> = report.baselines.iter().map(|one| &*one.name).collect();
     assert_eq!(names.len(), 4, "{names:?}");
@@ -136,4 +148,17 @@ fn a_report_names_every_honest_account_that_was_acted_on() {
     let side = &mislabelled.sides["benign"];
     assert!(named > 0 && named as u64 == side.met.acted, "{named} of {}", side.met.acted);
     assert_eq!((side.leakage, side.recall), (side.leakage(), side.recall()));
+}
+
+#[test]
+fn countries_headers_and_attributes_of_a_log_reach_the_ask() {
+    let more = r#","country":"DE","asn":64512,"user_agent":"curl/8.9.1","headers":{"x-stainless-lang":"python","accept-language":"de-AT","x-session-id":"5d0f8a6e-1c2b-4f3a-9e77","bad name":"x","x-number":3},"attributes":{"organisation":"Harbour","verified":true}"#;
+    let ask = read(&line(1, "a", "benign", more), &Keyring::new([3; 32])).unwrap().ask;
+    let trace = ask.caller.trace;
+    assert_eq!((trace.country, trace.asn), ("DE".parse().ok(), Some(64512)));
+    assert_eq!(trace.locale, "AT".parse().ok());
+    assert!(!trace.conflicts.is_none());
+    assert_eq!(ask.prompt.sessions.len(), 1);
+    assert_eq!(ask.caller.attributes.verified, Some(true));
+    assert_eq!(ask.caller.org, Some(Keyring::new([3; 32]).tag("org", b"Harbour")));
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
 use crate::dialect::{Api, Usage};
-use crate::identity::{Caller, Keyring, Told, client_family};
+use crate::identity::{Caller, Keyring, Told, Trace, client_family};
 use crate::lab::fleet::Style;
 use crate::lab::history::{answered, described};
 use crate::lab::world::{Card, Sent, Turned};
@@ -66,6 +66,7 @@ pub(super) fn caller(card: &Card, end_user: Option<&str>, keyring: &Keyring) -> 
         egress: keyring.egress(IpAddr::V4(card.address)),
         client: client_family(&headers),
         attributes: told.unwrap_or_default(),
+        trace: Trace { country: card.country.parse().ok(), ..Trace::of(&headers) },
     }
 }
 

@@ -18,6 +18,7 @@ fn ask(id: u64) -> Ask {
             egress: Tag(1),
             client: Client::Other,
             attributes: Default::default(),
+            trace: Default::default(),
         },
         prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() },
     }

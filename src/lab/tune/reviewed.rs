@@ -108,6 +108,7 @@ mod tests {
             egress: Tag(1),
             client: Client::Other,
             attributes: Default::default(),
+            trace: Default::default(),
         };
         let prompt = Prompt { api: Api::OpenaiChat, ..Prompt::default() };
         Ask { id: ExchangeId(Tag(id)), at: Timestamp::from_millis(1000 + id), caller, prompt }

@@ -28,6 +28,8 @@ pub struct Attributes {
     pub paid_invoices: u32,
     pub payment_hash: String,
     pub pathway: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_domain_hash: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub declared_reseller: bool,
 }
@@ -90,6 +92,7 @@ pub(super) fn honest(
         } else {
             ["card", "card", "invoice", "marketplace"][rng.below(4)].into()
         },
+        mail_domain_hash: Some(mail(school || shares(Shared::Organisation), (own, group))),
         declared_reseller: class.declared,
     };
     let org =
@@ -152,6 +155,12 @@ pub(super) fn hired(plan: &Plan, (number, born): (u32, f64), campaign: &Rng) -> 
         },
         payment_hash: format!("pay-{:012x}", campaign.split(5).split(card as u64).draw() >> 16),
         pathway,
+        // Domains are cheap: one for each burst of sign-ups, or mail as everybody has it.
+        mail_domain_hash: Some(if plan.unique {
+            mail(false, (&rng, campaign))
+        } else {
+            mail(true, (&rng, &campaign.split(8).split(burst as u64)))
+        }),
         declared_reseller: false,
     };
     let name = name(&mut rng.split(6));
@@ -164,6 +173,19 @@ pub(super) fn hired(plan: &Plan, (number, born): (u32, f64), campaign: &Rng) -> 
         style,
         attributes: Some(attributes),
     }
+}
+
+/// The mail domain of an account: its group's own, or one that everybody uses, or its own.
+fn mail(of_group: bool, (own, group): (&Rng, &Rng)) -> String {
+    let mut rng = own.split(0x3a11);
+    let domain = if of_group {
+        group.split(0x3a11).draw() >> 16
+    } else if rng.chance(0.6) {
+        rng.zipf(20) as u64
+    } else {
+        rng.draw() >> 16
+    };
+    format!("mail-{domain:012x}")
 }
 
 fn name(rng: &mut Rng) -> String {

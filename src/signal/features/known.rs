@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::super::exchange::{Phrases, Prompt};
+use super::super::exchange::{Phrases, Prompt, Zone};
 use super::super::lexicon;
 use super::super::sketch::Sketch;
+use super::zone;
 use crate::identity::{Keyring, Tag};
 
 /// The part of a text's features that is dear: some 8 ns a byte, against 0.1 to find them here.
@@ -14,6 +15,8 @@ pub(super) struct Gist {
     pub(super) phrases: Phrases,
     pub(super) sketch: Option<Sketch>,
     pub(super) chunks: Vec<Tag>,
+    /// Of system prompts alone: only there it is the caller's own.
+    pub(super) zone: Option<Zone>,
 }
 
 /// Texts remembered, some 50 KiB in all. One replaces whatever has its place.
@@ -31,7 +34,7 @@ thread_local! {
 impl Gist {
     pub(super) fn of(text: &str, keyring: &Keyring) -> Self {
         let (sketch, chunks) = Sketch::with_chunks(text, keyring, Prompt::MAX_HEARD);
-        Self { phrases: lexicon::find(text), sketch, chunks }
+        Self { phrases: lexicon::find(text), sketch, chunks, zone: None }
     }
 
     /// The same for a text that is likely to come again.
@@ -43,7 +46,8 @@ impl Gist {
             match place {
                 Some((of, length, gist)) if (*of, *length) == (hash, text.len()) => gist.clone(),
                 _ => {
-                    let gist = Arc::new(Self::of(text, keyring));
+                    let gist = Self { zone: zone::of(text), ..Self::of(text, keyring) };
+                    let gist = Arc::new(gist);
                     *place = Some((hash, text.len(), Arc::clone(&gist)));
                     gist
                 }

@@ -7,8 +7,10 @@ mod environment;
 mod known;
 mod masquerade;
 mod rates;
+mod session;
 mod tokens;
 mod topics;
+mod zone;
 
 use std::borrow::Cow;
 
@@ -16,6 +18,7 @@ pub use self::answer::Answer;
 use self::chain::{Chain, fold_turns};
 use self::known::Gist;
 pub use self::rates::Rates;
+pub use self::session::{SESSION_HEADERS, session_tag};
 use super::bonds::Bonds;
 use super::exchange::{Phrases, Prompt};
 use super::lexicon;
@@ -63,6 +66,8 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         environment: environment::of(&system, &user, keyring),
         retry: 0,
         topics: topics::of(parts, &user),
+        sessions: session::of(request, keyring),
+        zone: of_system.zone,
     }
 }
 

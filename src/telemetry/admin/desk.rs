@@ -10,12 +10,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::pages::Format;
 use super::{AdminState, gate};
-use crate::engine::{Disobeyed, Engine, Order};
-use crate::identity::{AccountId, TenantName};
+use crate::engine::{Disobeyed, Engine, Order, Verb, Words};
+use crate::identity::{AccountId, Keyring, TenantName, Told};
 use crate::telemetry::audit::{AuditLog, Entry};
 use crate::time::{Clock, Timestamp};
 
@@ -25,6 +26,7 @@ pub struct Desk {
     pub clock: Clock,
     pub token: Option<Token>,
     pub audit: AuditLog,
+    pub keyring: Keyring,
     /// Makes what was ordered survive the process; answers whether it does.
     pub keep: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -89,28 +91,59 @@ const NO_TOKEN: Refused = (
     "orders need a token: set telemetry.admin.token_file or STILLGUARD_ADMIN_TOKEN\n",
 );
 
+/// The desk, for a request that may give it an order.
+fn taker<'a>(state: &'a AdminState, headers: &HeaderMap) -> Result<&'a Desk, Refused> {
+    let desk = state.desk.as_ref();
+    let (desk, token) = desk.and_then(|desk| Some((desk, desk.token?))).ok_or(NO_TOKEN)?;
+    bearer(token, headers)?;
+    // A browser can't send this type to another site without asking first.
+    let typed = gate::only(headers, header::CONTENT_TYPE);
+    match typed.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
+        true => Ok(desk),
+        false => Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "an order is application/json\n")),
+    }
+}
+
 /// Takes an order: audited first, then carried out, then made to last.
 pub(super) async fn order(State(state): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let desk = match state.desk.as_ref().map(|desk| (desk, desk.token)) {
-        Some((desk, Some(token))) => match bearer(token, &headers) {
-            Ok(()) => desk,
-            Err(refused) => return refused.into_response(),
-        },
-        _ => return NO_TOKEN.into_response(),
+    let desk = match taker(&state, &headers) {
+        Ok(desk) => desk,
+        Err(refused) => return refused.into_response(),
     };
-    // A browser can't send this type to another site without asking first.
-    let typed = gate::only(&headers, header::CONTENT_TYPE);
-    if !typed.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
-        let expected = "an order is application/json\n";
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, expected).into_response();
+    match serde_json::from_slice(&body) {
+        Ok(order) => desk.carry_out(&state, &order),
+        Err(why) => (StatusCode::BAD_REQUEST, format!("not an order: {why}\n")).into_response(),
     }
-    let order: Order = match serde_json::from_slice(&body) {
-        Ok(order) => order,
-        Err(why) => {
-            return (StatusCode::BAD_REQUEST, format!("not an order: {why}\n")).into_response();
-        }
+}
+
+/// How an account came to be, in an operator's words.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Telling<'a> {
+    account: AccountId,
+    /// Members as the file of attributes has them; none of them takes back what was told.
+    #[serde(borrow)]
+    attributes: &'a RawValue,
+    owner: Words,
+    reason: Words,
+}
+
+/// Takes attributes as an order, whose words become keyed hashes before anything is written.
+pub(super) async fn attributes(State(state): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let desk = match taker(&state, &headers) {
+        Ok(desk) => desk,
+        Err(refused) => return refused.into_response(),
     };
-    desk.carry_out(&state, &order)
+    let told = serde_json::from_slice::<Telling<'_>>(&body).map_err(|why| why.to_string());
+    let told = told.and_then(|told| {
+        let provision = Told::strictly(told.attributes.get())?.provision(&desk.keyring);
+        let verb = Verb::Tell { account: told.account, provision };
+        Ok(Order { verb, owner: told.owner, reason: told.reason })
+    });
+    match told {
+        Ok(order) => desk.carry_out(&state, &order),
+        Err(why) => (StatusCode::BAD_REQUEST, format!("not attributes: {why}\n")).into_response(),
+    }
 }
 
 impl Desk {

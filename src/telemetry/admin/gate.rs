@@ -56,8 +56,9 @@ fn objection(request: &Request<Body>, hosts: &[String]) -> Option<(StatusCode, &
         return Some((StatusCode::FORBIDDEN, "other origins are not served here\n"));
     }
     let empty = request.body().is_end_stream();
-    // The one page that reads a body reads a short one.
-    (!empty && request.uri().path() != super::pages::ORDERS)
+    // The pages that read a body read a short one.
+    let taken = [super::pages::ORDERS, super::pages::ATTRIBUTES];
+    (!empty && !taken.contains(&request.uri().path()))
         .then_some((StatusCode::PAYLOAD_TOO_LARGE, "no body is read here\n"))
 }
 

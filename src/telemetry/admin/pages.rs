@@ -31,12 +31,15 @@ stillguard's admin listener.
 /admin/v1/orders            POST an order; needs the operators' token. The command line does:
                             stillguard allow | block | force | lift | clear | review, and
                             stillguard campaign contain | release | close
+/admin/v1/attributes        POST how an account came to be; needs the token. The command line
+                            does: stillguard attributes
 ";
 
 /// What Prometheus asks for by name since the format has one.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) const ORDERS: &str = "/admin/v1/orders";
+pub(super) const ATTRIBUTES: &str = "/admin/v1/attributes";
 /// Bytes of the longest order.
 const LONGEST_ORDER: usize = 16 << 10;
 
@@ -57,6 +60,7 @@ pub(super) fn router(state: Arc<AdminState>) -> Router {
         .route("/metrics", get(metrics))
         .route("/admin/v1/accounts", get(accounts))
         .route(ORDERS, post(desk::order))
+        .route(ATTRIBUTES, post(desk::attributes))
         .merge(of_accounts)
         .layer(DefaultBodyLimit::max(LONGEST_ORDER))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), gate::check))

@@ -183,6 +183,7 @@ async fn served_with_desk(audit: Option<std::path::PathBuf>) -> Served {
         clock: crate::time::Clock::start(),
         token: Some(token),
         audit: crate::telemetry::AuditLog::new(audit),
+        keyring: crate::identity::Keyring::new([7; 32]),
         keep: Box::new(|| false),
     };
     let state = Arc::new(AdminState::new(Arc::default(), Vec::new()).with_desk(desk));
@@ -195,11 +196,20 @@ const BLOCK: &str = r#"{"verb":{"rule":{"account":"acct_000000000000000000000000
 
 impl Served {
     async fn post(&self, headers: &str, body: &str) -> String {
+        self.post_to("orders", headers, body).await
+    }
+
+    async fn post_to(&self, page: &str, headers: &str, body: &str) -> String {
         let length = body.len();
         self.raw(&format!(
-            "POST /admin/v1/orders HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            "POST /admin/v1/{page} HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {length}\r\n\r\n{body}"
         ))
         .await
+    }
+
+    fn provision(&self) -> Option<crate::identity::Provision> {
+        let account = "acct_00000000000000000000000000000007".parse().unwrap();
+        self.state.desk.as_ref().unwrap().engine.provision(account)
     }
 
     fn rulings(&self) -> usize {
@@ -289,4 +299,34 @@ async fn campaigns_are_shown_to_the_tokens_bearers_and_wrong_ids_are_told_from_u
     for wrong in ["/cmp_a", "/sg_00000000000a", "/cmp_00000000000g", "/cmp_+0000000000a"] {
         assert_eq!(status(&get(wrong, &right).await), "400", "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn attributes_are_taken_as_an_order_and_audited_as_keyed_hashes() {
+    let directory = tempfile::tempdir().unwrap();
+    let audit = directory.path().join("audit.jsonl");
+    let served = served_with_desk(Some(audit.clone())).await;
+    let telling = |attributes: &str| {
+        format!(
+            r#"{{"account":"acct_00000000000000000000000000000007","attributes":{attributes},"owner":"ann","reason":"ticket 4"}}"#
+        )
+    };
+    let told =
+        telling(r#"{"paid_invoices":3,"payment_hash":"visa-4411","organisation":"Harbour"}"#);
+    let post = async |headers: &str, body: &str| served.post_to("attributes", headers, body).await;
+    assert_eq!(status(&post("content-type: application/json\r\n", &told).await), "401");
+    for wrong in [r#"{"paid":3}"#, r#"{"account":"acct_1"}"#, r#"{"verified":"yes"}"#, "3"] {
+        let answer = post(&json_as(TOKEN), &telling(wrong)).await;
+        assert_eq!(status(&answer), "400", "{answer}");
+    }
+    assert_eq!(served.provision(), None);
+    assert_eq!(status(&post(&json_as(TOKEN), &told).await), "200");
+    let provision = served.provision().unwrap();
+    assert_eq!(provision.attributes.paid_invoices, Some(3));
+    assert!(provision.org.is_some() && provision.attributes.payment.is_some());
+    let written = std::fs::read_to_string(&audit).unwrap();
+    assert!(written.contains("ticket 4") && !written.contains("4411"), "{written}");
+    assert!(!written.contains("Harbour"), "{written}");
+    assert_eq!(status(&post(&json_as(TOKEN), &telling("{}")).await), "200");
+    assert_eq!(served.provision(), None, "taken back");
 }

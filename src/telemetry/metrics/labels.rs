@@ -23,6 +23,7 @@ label_sets! {
     ByEnding { api, ending }
     ByOutcome { outcome }
     ByReason { reason }
+    ByRecord { file, outcome }
     BySignal { signal }
     ByStage { stage }
     ByState { state }
@@ -108,6 +109,7 @@ impl From<Reason> for ByReason {
             Reason::Throttled => "throttled",
             Reason::Challenged => "challenged",
             Reason::Dropped => "dropped",
+            Reason::Region => "region",
             Reason::Sweep => "sweep",
             Reason::Unbound => "unbound",
             Reason::Malformed => "malformed",

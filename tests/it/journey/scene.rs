@@ -156,6 +156,7 @@ impl Scene {
         let shared = Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings),
             identifier: ArcSwap::from_pointee(identifier),
+            records: Default::default(),
             engine: Arc::new(engine),
             telemetry: Arc::new(Telemetry::start(&telemetry, &["default".into()]).unwrap()),
             keyring,

@@ -69,6 +69,7 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared {
         settings: ArcSwap::from_pointee(settings),
         identifier: ArcSwap::from_pointee(identifier),
+        records: Default::default(),
         engine: Arc::new(Engine::new(Default::default(), Policies::default())),
         telemetry: Arc::new(Telemetry::default()),
         keyring,

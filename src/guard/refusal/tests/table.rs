@@ -18,6 +18,7 @@ fn row(reason: Reason) -> Row {
         Reason::Throttled => Row(429, ["requests", "rate_limit_exceeded"], "rate_limit_error", "RESOURCE_EXHAUSTED", "ThrottlingException"),
         Reason::Challenged => Row(403, ["permission_error", "verification_required"], "permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
         Reason::Dropped => Row(403, ["permission_error", "access_denied"], "permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
+        Reason::Region => Row(403, ["request_forbidden", "unsupported_country_region_territory"], "permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
         Reason::Malformed => Row(400, [INVALID, "malformed_body"], INVALID, BAD, "ValidationException"),
         Reason::Sweep => Row(400, [INVALID, "too_many_choices"], INVALID, BAD, "ValidationException"),
         Reason::Unbound => Row(400, [INVALID, "invalid_encrypted_content"], INVALID, BAD, "ValidationException"),
