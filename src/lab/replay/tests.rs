@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::dialect::Api;
+use crate::engine::{CampaignId, Settings, Verb, Words};
 use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
-use crate::policy::Action;
-use crate::signal::{Clearance, Completion, Ending, Prompt, Step as Taken};
+use crate::policy::{Action, Policies, Settings as PolicySettings};
+use crate::signal::{Clearance, Completion, Ending, Phrases, Prompt, Step as Taken};
 
 fn ask(id: u64) -> Ask {
     Ask {
@@ -176,7 +177,7 @@ fn exchange(turn: u64) -> Exchange {
 }
 
 fn fresh_engine() -> Engine {
-    Engine::new(crate::engine::Settings::default(), crate::policy::Policies::default())
+    Engine::new(Settings::default(), Policies::default())
 }
 
 /// Whoever is challenged in one turn has answered it, or has failed to, by the next.
@@ -222,4 +223,72 @@ fn a_fresh_engine_comes_to_the_very_verdicts_that_were_logged() {
     assert!(suspects.min(cleared).min(heard) > 0, "the log holds nothing worth replaying");
     let again = replay(&fresh_engine(), log.as_bytes(), |_, _, _| {}).unwrap();
     assert_eq!(summary.digest, again.digest);
+}
+
+/// Rungs fall on shares of accounts and at moments of their own; so does what the rules contain.
+const CAREFUL: &str = r#"{"defaults": {"mode": "enforce",
+    "ladder": {"onset_seconds": 300}, "rung_shares": {"shape": 50, "throttle": 50, "drop": 40},
+    "campaign": {"score": 6, "members": 10, "onset_minutes": 10, "share": 70}}}"#;
+
+fn careful() -> Engine {
+    let policy: PolicySettings = serde_json::from_str(CAREFUL).unwrap();
+    Engine::new(Settings::default(), Policies::from(&policy))
+}
+
+/// As [`exchange`], of accounts with one tool set that all want reasoning in tags.
+fn alike(turn: u64) -> Exchange {
+    let mut exchange = exchange(turn);
+    exchange.ask.at = Timestamp::from_millis(turn * 1_500);
+    exchange.ended = exchange.ask.at + Duration::from_millis(300);
+    // Ids are hashes: shares of accounts go by them.
+    let spread = (turn % 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    exchange.ask.caller.account.0[..8].copy_from_slice(&spread.to_be_bytes());
+    exchange.ask.prompt.tools = Tag(7);
+    exchange.ask.prompt.phrases = Phrases::ELICITS.union(Phrases::TAGS);
+    exchange
+}
+
+/// What operators say of `campaign` at some turns.
+fn said(turn: u64, campaign: CampaignId) -> Option<Order> {
+    let verb = match turn {
+        300 => Verb::Contain { campaign, lasts_seconds: 120 },
+        500 => Verb::Release { campaign, lasts_seconds: 3_600 },
+        900 => Verb::Close { campaign, lasts_seconds: 90 },
+        1_100 => Verb::Contain { campaign, lasts_seconds: 3_600 },
+        _ => return None,
+    };
+    let words = |text: &str| Words::try_from(text.to_owned()).unwrap();
+    Some(Order { verb, owner: words("ann"), reason: words("case 7") })
+}
+
+#[test]
+fn orders_on_campaigns_shares_and_onsets_come_to_the_same_in_a_replay() {
+    let (live, mut log) = (careful(), Vec::new());
+    for turn in 1..=1_400 {
+        let exchange = alike(turn);
+        log.push(Line::ask(&exchange.ask, &live.assess(&exchange.ask)));
+        let campaign = live.campaigns().first().map(|about| about.id);
+        if let Some(order) = campaign.and_then(|campaign| said(turn, campaign)) {
+            live.obey(&order, exchange.ask.at).unwrap();
+            log.push(Line::Order { at: exchange.ask.at, order });
+        }
+        live.learn(&exchange);
+        log.push(Line::end(&exchange));
+        live.tick(exchange.ended);
+        log.push(Line::Tick { at: exchange.ended });
+    }
+    let lines = log.iter().map(|line| serde_json::to_string(line).unwrap());
+    let log = lines.collect::<Vec<_>>().join("\n");
+    let (mut ordered, mut ruled, mut outside, mut orders) = (0, 0, 0, 0);
+    let again = careful();
+    let compare = |ask: &Ask, logged: &Verdict, now: &Verdict| {
+        assert_eq!(logged, now, "{}", ask.id);
+        ordered += u32::from(now.ordered);
+        ruled += u32::from(now.contained && !now.ordered);
+        outside += u32::from(now.outside);
+    };
+    let summary = follow(&again, log.as_bytes(), compare, |_| orders += 1).unwrap();
+    assert_eq!((summary.agreements, orders), (1_400, 4));
+    assert_eq!(again.campaigns(), live.campaigns());
+    assert!(ordered.min(ruled).min(outside) > 0, "nothing: {ordered} {ruled} {outside}");
 }
