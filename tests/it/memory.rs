@@ -1,6 +1,7 @@
 //! Memory that outlives the program, from outside: stopped, killed, and on disks that fail.
 
 mod kill;
+mod operators;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,6 +15,7 @@ use stillguard::lab::endpoint::{self, Endpoint};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use self::operators::{BEARER, admit_operators, see};
 use super::stand::{Proxy, get};
 
 /// Every account is held at a challenge once it is known; strangers pass, so a pass tells who is one.
@@ -151,28 +153,19 @@ fn a_stop_writes_everything_and_accounts_keep_their_ids() {
 #[test]
 fn an_order_that_was_answered_outlives_a_kill_at_once() {
     let stage = Stage::new();
-    let token = stage.directory.path().join("token");
-    std::fs::write(&token, "a token of operators".replace(' ', "-")).unwrap();
-    let config = std::fs::read_to_string(stage.config()).unwrap();
-    let admin = format!("[telemetry.admin]\ntoken_file = {token:?}\n");
-    std::fs::write(stage.config(), config + &admin).unwrap();
+    admit_operators(&stage);
     let account = format!("acct_{:032x}", 7);
     let mut proxy = stage.start();
     let order = format!(
         r#"{{"verb":{{"rule":{{"account":"{account}","action":"drop","lasts_seconds":600}}}},"owner":"ann","reason":"case 7"}}"#
     );
-    let head = "authorization: Bearer a-token-of-operators\r\n";
-    let (status, answer) = exchange(&proxy.admin, "/admin/v1/orders", head, &order).unwrap();
+    let (status, answer) = exchange(&proxy.admin, "/admin/v1/orders", BEARER, &order).unwrap();
     proxy.child.kill().unwrap();
     proxy.child.wait().unwrap();
     assert!(status == 200 && answer.contains("\"lasting\":true"), "{status} {answer}");
     let proxy = stage.start();
-    let mut stream = TcpStream::connect(&proxy.admin).unwrap();
-    let admin = &proxy.admin;
-    write!(stream, "GET /admin/v1/rulings HTTP/1.1\r\nhost: {admin}\r\n{head}\r\n").unwrap();
-    let mut rulings = String::new();
-    stream.read_to_string(&mut rulings).unwrap();
-    assert!(rulings.contains(&account), "{rulings}");
+    let rulings = see(&proxy.admin, "/admin/v1/rulings");
+    assert_eq!(rulings["rulings"][0]["account"], *account, "{rulings}");
 }
 
 #[test]

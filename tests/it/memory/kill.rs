@@ -6,6 +6,7 @@ use std::thread;
 use stillguard::lab::rng::Rng;
 use stillguard::time::Clock;
 
+use super::operators::{Operators, admit_operators, form_campaign};
 use super::{Stage, ask, challenge, solve};
 
 /// What a caller was told before the program was killed.
@@ -65,6 +66,8 @@ struct Forgotten {
     lost: AtomicU64,
     told: AtomicU64,
     twice: AtomicU64,
+    /// Operators' orders that were answered. None of them may be forgotten, however young.
+    orders: u64,
 }
 
 impl Forgotten {
@@ -94,13 +97,16 @@ impl Forgotten {
 }
 
 /// Kills the program so many times at random moments, from a few milliseconds after its start on.
-fn kill(times: u64, longest: u64) -> Forgotten {
-    let (stage, forgotten, clock) = (Stage::new(), Forgotten::default(), Clock::start());
+fn kill(times: u64, longest: u64, with_campaign: bool) -> Forgotten {
+    let (stage, mut forgotten, clock) = (Stage::new(), Forgotten::default(), Clock::start());
+    admit_operators(&stage);
+    let mut operators = Operators::new(with_campaign.then(|| form_campaign(&stage)));
     let mut rng = Rng::new(times);
     let mut earlier: Vec<Witness> = Vec::new();
     for round in 0..times {
         let mut proxy = stage.start();
         let (address, goes_on) = (proxy.listen.clone(), AtomicBool::new(true));
+        let admin = proxy.admin.clone();
         let run = 20 + rng.below(longest as usize) as u64;
         let (witnesses, killed) = thread::scope(|scope| {
             let threads: Vec<_> = (0..3)
@@ -110,6 +116,7 @@ fn kill(times: u64, longest: u64) -> Forgotten {
                     scope.spawn(move || callers(address, &name, clock, goes_on))
                 })
                 .collect();
+            scope.spawn(|| operators.order(&admin, &goes_on));
             stage.wait(run);
             let killed = clock.elapsed_nanos();
             proxy.child.kill().unwrap();
@@ -119,6 +126,7 @@ fn kill(times: u64, longest: u64) -> Forgotten {
             (all.collect::<Vec<_>>(), killed)
         });
         let mut proxy = stage.start();
+        operators.check(&proxy.admin);
         // Nor is it forgotten later, with other kills and snapshots in between.
         for witness in earlier.iter().rev().take(20) {
             assert!(forgotten.check(&proxy.listen, witness, killed), "forgotten later");
@@ -133,14 +141,15 @@ fn kill(times: u64, longest: u64) -> Forgotten {
     }
     let log = stage.log();
     assert!(!log.contains(" is lost") && !log.contains("panicked"), "{log}");
+    forgotten.orders = operators.answered;
     forgotten
 }
 
 #[test]
 fn what_was_decided_outlives_kills_at_any_moment() {
-    let forgotten = kill(5, 900);
+    let forgotten = kill(5, 900, false);
     is_bounded(&forgotten);
-    assert!(forgotten.told.load(Relaxed) > 20, "{forgotten:?}");
+    assert!(forgotten.told.load(Relaxed) > 20 && forgotten.orders > 5, "{forgotten:?}");
 }
 
 /// 20 ms and a second, and the time of one write and one sync: on a machine busy with other tests that
@@ -155,8 +164,8 @@ fn is_bounded(forgotten: &Forgotten) {
 /// `cargo test --test it -- --ignored two_hundred_kills --nocapture`: takes some minutes.
 #[test]
 #[ignore = "takes minutes"]
-fn two_hundred_kills_forget_nothing_decided() {
-    let forgotten = kill(200, 1500);
+fn two_hundred_kills_forget_nothing_decided_or_ordered() {
+    let forgotten = kill(200, 1500, true);
     println!("{forgotten:?}");
     is_bounded(&forgotten);
 }
