@@ -116,7 +116,7 @@ fn kill(times: u64, longest: u64, with_campaign: bool) -> Forgotten {
                     scope.spawn(move || callers(address, &name, clock, goes_on))
                 })
                 .collect();
-            scope.spawn(|| operators.order(&admin, &goes_on));
+            scope.spawn(|| operators.order(&stage, &admin, &goes_on));
             stage.wait(run);
             let killed = clock.elapsed_nanos();
             proxy.child.kill().unwrap();

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stillguard::time::Clock;
 
 use super::{Stage, exchange};
 
@@ -37,7 +36,7 @@ const MEMBERS: usize = 20;
 /// Members it has before the first kill, and ever after.
 const FEWEST: u64 = 10;
 /// Forming a campaign takes up to two reviews, which are 15 seconds apart.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE_NANOS: u64 = 120_000_000_000;
 
 /// A campaign: accounts with one system prompt and one set of tools, each of which goes on where its
 /// neighbour was. Formed in shadow, or its members would be refused before they are one.
@@ -47,7 +46,7 @@ pub(super) fn form_campaign(stage: &Stage) -> String {
     assert_ne!(shadow, config);
     std::fs::write(stage.config(), shadow).unwrap();
     let mut proxy = stage.start();
-    let (begun, mut last) = (Instant::now(), vec![None; MEMBERS]);
+    let (begun, mut last) = (Clock::start(), vec![None; MEMBERS]);
     let id = loop {
         for member in 0..MEMBERS {
             let neighbour = last[(member + 1) % MEMBERS].take();
@@ -58,7 +57,7 @@ pub(super) fn form_campaign(stage: &Stage) -> String {
         if let Some(id) = found[0]["id"].as_str().filter(|_| has_members) {
             break id.to_owned();
         }
-        assert!(begun.elapsed() < PATIENCE, "no campaign: {}", stage.log());
+        assert!(begun.elapsed_nanos() < PATIENCE_NANOS, "no campaign: {}", stage.log());
         stage.wait(200);
     };
     proxy.end();
@@ -102,7 +101,7 @@ impl Operators {
     }
 
     /// Orders, one after the other, until the program is gone.
-    pub(super) fn order(&mut self, admin: &str, goes_on: &AtomicBool) {
+    pub(super) fn order(&mut self, stage: &Stage, admin: &str, goes_on: &AtomicBool) {
         while goes_on.load(Relaxed) {
             self.number += 1;
             let (verb, slot) = self.verb(self.number);
@@ -118,12 +117,12 @@ impl Operators {
             assert!(nothing || lasting, "{order}: {status} {answer}");
             self.holds.insert(slot.0, slot.1);
             self.answered += 1;
-            thread::sleep(Duration::from_millis(5));
+            stage.wait(5);
         }
     }
 
     fn verb(&self, n: u64) -> (Value, Slot) {
-        if let Some(campaign) = self.campaign.as_ref().filter(|_| n % 2 == 0) {
+        if let Some(campaign) = self.campaign.as_ref().filter(|_| n.is_multiple_of(2)) {
             let said = json!({"campaign": campaign, "lasts_seconds": 86_400});
             let verb = if contains(n) { "contain" } else { "release" };
             return (json!({ verb: said }), (campaign.clone(), Some(n)));
@@ -177,5 +176,5 @@ impl Operators {
 
 /// Every other order on the campaign contains it.
 fn contains(n: u64) -> bool {
-    n % 4 == 0
+    n.is_multiple_of(4)
 }
