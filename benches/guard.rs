@@ -135,11 +135,11 @@ fn scene(bytes: usize, stream: bool) -> Result<impl AsyncFn(u64) -> Result<()>> 
     let shared = Shared {
         settings: ArcSwap::from_pointee(guard::Settings::default()),
         identifier: ArcSwap::from_pointee(Identifier::new(&identity, keyring.clone())?),
+        records: Default::default(),
         engine: Arc::new(Engine::new(Default::default(), Policies::default())),
         telemetry: Arc::new(Telemetry::start(&telemetry, &[])?),
         keyring,
         clock: Clock::start(),
-        records: Default::default(),
     };
     let answer = move |_: Request<Outbound<Full<Bytes>>>| async move {
         answer(stream).map_err(|why| UpstreamError::Broken(why.to_string()))

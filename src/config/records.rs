@@ -76,9 +76,9 @@ fn register_of(settings: &Settings, identifier: &Identifier) -> Result<Register,
 }
 
 fn atlas_of(charts: [(Chart, Option<&Path>); 2]) -> Result<Atlas, String> {
-    let named = charts.into_iter().filter_map(|(chart, file)| Some((chart, file?)));
-    named.fold(Ok(Atlas::default()), |atlas: Result<Atlas, String>, (chart, file)| {
-        let with = atlas?.with(chart, bytes(file)?);
+    let mut named = charts.into_iter().filter_map(|(chart, file)| Some((chart, file?)));
+    named.try_fold(Atlas::default(), |atlas, (chart, file)| {
+        let with = atlas.with(chart, bytes(file)?);
         with.map_err(|why| format!("{}: {why}", file.display()))
     })
 }

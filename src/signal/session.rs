@@ -120,7 +120,7 @@ impl Users {
             return None;
         }
         let place = self.known().iter().position(|one| *one == caller.fingerprint());
-        Some(1 + place.unwrap_or(self.known().len()) as u8)
+        Some(1 + place.unwrap_or_else(|| self.known().len()) as u8)
     }
 
     fn enter(&mut self, caller: &Owner, aged: bool) {

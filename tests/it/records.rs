@@ -55,8 +55,8 @@ fn ask(stand: &Stand, headers: &str) -> String {
 /// The caller of the last ask in the decision log, once the program has ended.
 fn last_caller(decisions: &Path) -> serde_json::Value {
     let log = std::fs::read_to_string(decisions).unwrap();
-    let asks = log.lines().filter(|line| line.contains("\"kind\":\"ask\""));
-    let mut ask: serde_json::Value = serde_json::from_str(asks.last().unwrap()).unwrap();
+    let last = log.lines().rfind(|line| line.contains("\"kind\":\"ask\""));
+    let mut ask: serde_json::Value = serde_json::from_str(last.unwrap()).unwrap();
     ask["ask"]["caller"].take()
 }
 
@@ -81,13 +81,13 @@ fn attributes_follow_their_file_and_an_order_goes_before_it() {
     let refused = "stillguard_records_reloads_total{file=\"attributes\",outcome=\"refused\"} 1\n";
     proxy.await_admin("/metrics", refused);
     assert!(get(&proxy.admin, "/metrics").contains("stillguard_attributes_accounts 1\n"));
-    let log = std::fs::read_to_string(stand.file("log")).unwrap();
-    assert!(log.contains("attributes.jsonl:2:7: unknown field `paid`"), "{log}");
     files.write(
         "attributes.jsonl",
         format!("{ROW}\n\n{}\n", ROW.replace("sk-", "sk-2-")).as_bytes(),
     );
     proxy.await_admin("/metrics", "stillguard_attributes_accounts 2\n");
+    let log = std::fs::read_to_string(stand.file("log")).unwrap();
+    assert!(log.contains("attributes.jsonl:2:7: unknown field `paid`"), "{log}");
     assert!(ask(&stand, "").starts_with("HTTP/1.1 200"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_stillguard"));
     let mut id = command.args(["id", "--config"]).arg(stand.file("stillguard.toml"));

@@ -9,12 +9,12 @@ pub(crate) enum Value {
     Short(u16),
     Number(u32),
     Long(u64),
-    Map(BTreeMap<String, Value>),
-    List(Vec<Value>),
+    Map(BTreeMap<String, Self>),
+    List(Vec<Self>),
 }
 
 impl Value {
-    pub(crate) fn map<const N: usize>(pairs: [(&str, Value); N]) -> Self {
+    pub(crate) fn map<const N: usize>(pairs: [(&str, Self); N]) -> Self {
         Self::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 

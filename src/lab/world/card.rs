@@ -155,12 +155,7 @@ pub(super) fn hired(plan: &Plan, (number, born): (u32, f64), campaign: &Rng) -> 
         },
         payment_hash: format!("pay-{:012x}", campaign.split(5).split(card as u64).draw() >> 16),
         pathway,
-        // Domains are cheap: one for each burst of sign-ups, or mail as everybody has it.
-        mail_domain_hash: Some(if plan.unique {
-            mail(false, (&rng, campaign))
-        } else {
-            mail(true, (&rng, &campaign.split(8).split(burst as u64)))
-        }),
+        mail_domain_hash: Some(hired_mail(plan, &rng, (campaign, burst as u64))),
         declared_reseller: false,
     };
     let name = name(&mut rng.split(6));
@@ -173,6 +168,11 @@ pub(super) fn hired(plan: &Plan, (number, born): (u32, f64), campaign: &Rng) -> 
         style,
         attributes: Some(attributes),
     }
+}
+
+/// Domains are cheap: one for each burst of sign-ups, or mail as everybody has it.
+fn hired_mail(plan: &Plan, own: &Rng, (campaign, burst): (&Rng, u64)) -> String {
+    mail(!plan.unique, (own, &campaign.split(8).split(burst)))
 }
 
 /// The mail domain of an account: its group's own, or one that everybody uses, or its own.
