@@ -190,7 +190,7 @@ impl Account {
 
     /// When the signal at `place` last showed what is still counted of it.
     pub(super) fn shown_at(&self, place: usize) -> Timestamp {
-        self.shown[place].at
+        self.shown[place].at()
     }
 
     /// Forgets what it has shown and lets go of its rung; what it is and does stays known.

@@ -13,11 +13,38 @@ const FLOOR: f32 = -2.0;
 
 /// A signal's strongest showing, and what has passed since.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(from = "Told", into = "Told")]
 pub(super) struct Shown {
     strength: f32,
-    pub(super) at: Timestamp,
+    /// Seconds of the epoch: an account holds one of these for every signal.
+    seconds: u32,
     /// Exchanges of the account at that time.
     exchanges: u32,
+}
+
+/// As it is written down.
+#[derive(Deserialize, Serialize)]
+struct Told {
+    strength: f32,
+    at: Timestamp,
+    exchanges: u32,
+}
+
+impl From<Told> for Shown {
+    fn from(Told { strength, at, exchanges }: Told) -> Self {
+        Self { strength, seconds: seconds(at), exchanges }
+    }
+}
+
+impl From<Shown> for Told {
+    fn from(shown: Shown) -> Self {
+        Self { strength: shown.strength, at: shown.at(), exchanges: shown.exchanges }
+    }
+}
+
+/// Whole seconds; none before 1970 nor after 2106.
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_millis() / 1000).unwrap_or(u32::MAX)
 }
 
 /// Own exchanges that must pass, besides time, before evidence has halved.
@@ -27,19 +54,23 @@ impl Shown {
     /// What is left of it. Evidence halves after its half-life or 50 of the account's own
     /// exchanges, whichever comes *later*, so that low and slow can't wait it out.
     pub(super) fn left(&self, half_life: f32, now: Timestamp, exchanges: u32) -> f32 {
-        let by_time = now.hours_since(self.at) / half_life.max(0.01);
+        let by_time = now.hours_since(self.at()) / half_life.max(0.01);
         let by_use = exchanges.saturating_sub(self.exchanges) as f32 / HALVING_EXCHANGES;
         self.strength * (-by_time.min(by_use)).exp2()
     }
 
+    pub(super) fn at(self) -> Timestamp {
+        Timestamp::from_millis(u64::from(self.seconds) * 1000)
+    }
+
     pub(super) fn shifted(self, by: Shift) -> Self {
-        Self { at: self.at.shifted(by), ..self }
+        Self { seconds: seconds(self.at().shifted(by)), ..self }
     }
 
     /// Takes over a new showing if it is stronger than what is left of the old one.
     pub(super) fn show(&mut self, strength: f32, half_life: f32, now: Timestamp, exchanges: u32) {
         if strength >= self.left(half_life, now, exchanges) {
-            *self = Self { strength, at: now, exchanges };
+            *self = Self { strength, seconds: seconds(now), exchanges };
         }
     }
 }

@@ -41,7 +41,7 @@ impl Signal for Environments {
         weight: 1.5,
         half_life: 24.0,
         // Guessed: one person has two or three machines, a team that shares a key a dozen.
-        tail: &[(5.0, 0.08), (10.0, 0.03), (20.0, 0.012), (40.0, 0.005)],
+        tail: &[(5.0, 0.12), (10.0, 0.05), (20.0, 0.015), (40.0, 0.005)],
     };
 
     type Params = Params;
