@@ -182,7 +182,7 @@ impl Account {
         let fired = fired(strengths, signals);
         // A room full of new accounts that each pay for themselves, or not at all, is a class, an
         // office or a contest before it is anything else, as long as it asks no more than people do.
-        let together = strengths[EGRESS] >= TOGETHER && fired & bit(Family::P) == 0;
+        let together = strengths[EGRESS] >= TOGETHER && fired & Family::P.bit() == 0;
         let few = self.habits.exchanges <= TASK;
         let set = few && (together || self.habits.is_set_task());
         if set { fired & OWN_DOING } else { fired }
@@ -277,12 +277,12 @@ fn fired(strengths: &Strengths, signals: &signal::Settings) -> u8 {
     let speaks = heard.filter(|((spec, (mode, _)), strength)| {
         *mode == Mode::On && spec.weight >= WEAK && **strength >= speaks_from(spec.family)
     });
-    speaks.fold(0, |bits, ((spec, _), _)| bits | bit(spec.family))
+    speaks.fold(0, |bits, ((spec, _), _)| bits | spec.family.bit())
 }
 
 /// The families that speak for an account though it was set a task along with others. What it asks,
 /// how, how often and in which words is the task's then: it says nothing of the crowd.
-const OWN_DOING: u8 = bit(Family::P) | bit(Family::N) | bit(Family::L) | bit(Family::X);
+const OWN_DOING: u8 = Family::P.bit() | Family::N.bit() | Family::L.bit() | Family::X.bit();
 
 /// The place of N1.
 const EGRESS: usize = {
@@ -296,11 +296,7 @@ const EGRESS: usize = {
 /// Strength of N1 from which an account is in company: what one honest account in five shows.
 const TOGETHER: f32 = 0.23;
 
-const fn bit(family: Family) -> u8 {
-    1 << family.index()
-}
-
 /// The families of a set of bits.
 pub(super) fn speaking(bits: u8) -> impl Iterator<Item = Family> {
-    Family::ALL.into_iter().filter(move |family| bits >> family.index() & 1 == 1)
+    Family::ALL.into_iter().filter(move |family| bits & family.bit() != 0)
 }

@@ -86,8 +86,8 @@ const fn comes_with(facet: Option<Facet>) -> &'static [Family] {
 
 /// The key's own family and those that come with it, as bits.
 pub(super) fn company(facet: Facet) -> u8 {
-    let bit = |family: Family| 1 << family.index();
-    comes_with(Some(facet)).iter().fold(bit(facet.family()), |bits, family| bits | bit(*family))
+    let with = comes_with(Some(facet)).iter();
+    with.fold(facet.family().bit(), |bits, family| bits | family.bit())
 }
 
 /// `n KL(k/n || p)` for k above expectation, else zero.

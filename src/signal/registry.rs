@@ -142,7 +142,14 @@ impl Family {
     pub const fn index(self) -> usize {
         self as usize
     }
+
+    /// In sets of families, which are bits of a byte.
+    pub const fn bit(self) -> u8 {
+        1 << self.index()
+    }
 }
+
+const _: () = assert!(Family::ALL.len() <= 8, "families fit the bits of a byte");
 
 /// One signal's settings.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

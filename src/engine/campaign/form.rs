@@ -14,7 +14,7 @@ use rapidhash::v3::rapidhash_v3;
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
-use super::membership::{bit, is_place};
+use super::membership::is_place;
 use super::record::{Campaign, CampaignId, State};
 use crate::engine::fleet::Fleet;
 use crate::engine::settings::Settings;
@@ -206,7 +206,7 @@ impl Ledger {
         let share = rest.len() as f32 / hot.sample.len() as f32;
         let members = (crowd.members as f32 * share) as u32;
         let fired = Family::ALL.map(|family| {
-            let fired = rest.iter().filter(|seen| seen.fired & bit(family) != 0).count();
+            let fired = rest.iter().filter(|seen| seen.fired & family.bit() != 0).count();
             (members as f32 * fired as f32 / rest.len() as f32) as u32
         });
         let left = Crowd { members, fired, ..*crowd };
@@ -218,7 +218,7 @@ impl Ledger {
             return;
         }
         let Some(hot) = self.hot.get(&key) else { return };
-        let own = bit(hot.facet.family());
+        let own = hot.facet.family().bit();
         let joins =
             |seen: &Seen| seen.campaign.is_none() && !seen.established && seen.fired & !own != 0;
         let members: BTreeSet<_> =

@@ -58,9 +58,9 @@ impl Matches {
             found.pairs = found.pairs.saturating_add(1);
             found.condemning = found.condemning.saturating_add(u8::from(crowd.condemns));
         } else if is_place(facet) {
-            found.places |= bit(facet.family());
+            found.places |= facet.family().bit();
         } else {
-            found.families |= bit(facet.family());
+            found.families |= facet.family().bit();
             found.condemns |= crowd.condemns && facet != Facet::Tools;
         }
     }
@@ -96,15 +96,15 @@ impl Matches {
 
 impl Found {
     fn keys(&self) -> u8 {
-        let template = if self.pairs >= PAIRS { bit(Family::T) } else { 0 };
+        let template = if self.pairs >= PAIRS { Family::T.bit() } else { 0 };
         self.families | template
     }
 
     fn is_proven(&self, fired: u8) -> bool {
         let keys = self.keys();
         // How equal the loads of a crowd are says nothing of one who is in it.
-        let others = (fired & !bit(Family::S) | self.places) & !keys;
-        let linked = self.places != 0 && fired & bit(Family::L) != 0;
+        let others = (fired & !Family::S.bit() | self.places) & !keys;
+        let linked = self.places != 0 && fired & Family::L.bit() != 0;
         linked || keys.count_ones() >= 2 || keys != 0 && others != 0
     }
 }
@@ -112,10 +112,6 @@ impl Found {
 /// Whether people hold such a key for living, or signing up, where others do.
 pub(in crate::engine) const fn is_place(facet: Facet) -> bool {
     matches!(facet, Facet::Egress | Facet::Signup)
-}
-
-pub(super) const fn bit(family: Family) -> u8 {
-    1 << family.index()
 }
 
 #[cfg(test)]
@@ -131,7 +127,7 @@ mod tests {
         keys.iter().for_each(|&(facet, id, condemns)| {
             matches.add(facet, &crowd(id, condemns), Action::Allow)
         });
-        let fired = fired.iter().fold(0, |bits, family| bits | bit(*family));
+        let fired = fired.iter().fold(0, |bits, family| bits | family.bit());
         matches.best(fired).map(|found| (Tag::from(found.campaign).0, found.proven))
     }
 
