@@ -219,10 +219,7 @@ impl Engine {
             self.note(id, &mut account, Urgency::Evidence);
         } else if exchange.ending == Ending::Refused {
             let mut stranger = Account::new(cohort_of(&exchange.ask), exchange.ask.at);
-            let mut memory = std::mem::take(&mut stranger.memory);
-            let news = self.campaigns.news();
-            let ended = self.ended(&rules, exchange, (&stranger, &news));
-            signal::learn(&rules.settings.signals, &ended, &mut memory, &self.fleet.memory);
+            self.teach(&rules, exchange, &mut stranger);
             self.sight(&rules, exchange, (&mut stranger, false));
         }
     }
@@ -256,11 +253,7 @@ impl Engine {
         self.fleet.reload(account);
         self.fleet.regroup(account, now, &settings.group);
         self.fleet.keep(account, now);
-        let mut memory = std::mem::take(&mut account.memory);
-        let news = self.campaigns.news();
-        let ended = self.ended(rules, exchange, (account, &news));
-        let learnt = signal::learn(&settings.signals, &ended, &mut memory, &self.fleet.memory);
-        account.memory = memory;
+        let learnt = self.teach(rules, exchange, account);
         if !seen {
             account.show(now, &learnt, &self.fleet.cohorts);
         }
