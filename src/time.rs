@@ -41,6 +41,11 @@ impl Timestamp {
     }
 }
 
+/// So many days of 24 hours.
+pub const fn days(days: u32) -> Duration {
+    Duration::from_secs(days as u64 * 24 * 3600)
+}
+
 /// How far the clock that wrote a time stood from the one that reads it, in milliseconds.
 ///
 /// What memory keeps is read as if the clock had never been stepped: times move with it.

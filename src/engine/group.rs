@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::settings::Group;
 use crate::policy::Action;
+use crate::signal::crowd::divergence;
 use crate::signal::{Crowd, Facet, Family};
 
 const FAMILIES: usize = Family::ALL.len();
@@ -92,12 +93,8 @@ pub(super) fn company(facet: Facet) -> u8 {
 
 /// `n KL(k/n || p)` for k above expectation, else zero.
 fn chernoff(k: u32, n: u32, p: f32) -> f32 {
-    let (n, share, p) = (n as f32, (k as f32 / n as f32).min(1.0), p.clamp(1e-6, 1.0 - 1e-6));
-    if share <= p {
-        return 0.0;
-    }
-    let rest = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - p)).ln() } else { 0.0 };
-    n * (share * (share / p).ln() + rest)
+    let (n, share) = (n as f32, (k as f32 / n as f32).min(1.0));
+    n * divergence(share, p.clamp(1e-6, 1.0 - 1e-6))
 }
 
 /// 1 for a key no established account uses, 0 for one that all of them use.

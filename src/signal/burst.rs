@@ -1,8 +1,6 @@
 //! P2: many accounts signed up within the same hour, in the same way, and share a mail domain or a
 //! network.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +10,7 @@ use super::linkage::{Owners, account_tag};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct Burst;
 
@@ -79,7 +77,7 @@ impl Signal for Burst {
     }
 
     fn tick(params: &Params, fleet: &Batches, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 

@@ -3,15 +3,13 @@
 //! A crowd is only counted here. What it means is for the engine: in this traffic a template *is*
 //! a product, and a plain "many accounts share it" would flag a quarter of all customers.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
 use super::registry::Family;
 use super::shelf::{Entries, Kept, Shelf};
 use crate::identity::Tag;
-use crate::time::{Shift, Timestamp};
+use crate::time::{Shift, Timestamp, days};
 
 /// What kind of key formed a crowd.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -206,7 +204,7 @@ impl Crowds {
     }
 
     pub fn tick(&self, now: Timestamp) {
-        self.0.tick(now, Duration::from_secs(14 * 24 * 3600));
+        self.0.tick(now, days(14));
     }
 
     pub fn len(&self) -> usize {
@@ -230,6 +228,16 @@ pub fn most(readings: impl Iterator<Item = (Facet, f32)>) -> Option<f32> {
         }
     }
     Some(whole.max(pairs[0])).filter(|most| *most > 0.0)
+}
+
+/// Nats for each member of a crowd of whom a `share` shows what a share `p` of all would by chance:
+/// `KL(share || p)` of the two outcomes, the exponent of Chernoff's bound. Zero up to `p`.
+pub fn divergence(share: f32, p: f32) -> f32 {
+    if share <= p {
+        return 0.0;
+    }
+    let rest = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - p)).ln() } else { 0.0 };
+    share * (share / p).ln() + rest
 }
 
 impl Kept for Crowd {
@@ -278,6 +286,8 @@ impl Crowd {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -1,7 +1,5 @@
 //! L5: stretches of answers given to one account come back in what another one asks.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use super::linkage::{CAPACITY, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::{Shift, Timestamp};
+use crate::time::{Shift, Timestamp, days};
 
 pub(super) struct Echo;
 
@@ -127,7 +125,7 @@ impl Signal for Echo {
     }
 
     fn tick(params: &Params, fleet: &Spoken, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 
@@ -171,13 +169,7 @@ impl Spoken {
     fn say(&self, exchange: &Exchange, aged: bool) {
         let (to, heard) = (Owner::of(&exchange.ask.caller), &exchange.ask.prompt.heard);
         for &chunk in exchange.completion.said.iter().filter(|chunk| !heard.contains(chunk)) {
-            self.0.update(chunk, aged, |known| {
-                if known.owner.is_nobody() {
-                    known.owner = to;
-                } else if !known.owner.is_account(&to) {
-                    known.common = true;
-                }
-            });
+            self.0.update(chunk, aged, |known| known.common |= known.owner.claim(to));
         }
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Prompt;
+use super::linkage::counted;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::Kept;
 use crate::identity::Tag;
@@ -68,8 +69,7 @@ impl Machines {
         }
         let bit = machine.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
         self.bits[(bit / 32) as usize] |= 1 << (bit % 32);
-        let free = self.bits.iter().map(|bits| bits.count_zeros()).sum::<u32>().max(1) as f32;
-        Some((64.0 * (64.0 / free).ln()).round())
+        Some(counted(self.bits.iter().map(|bits| bits.count_zeros()).sum(), 64))
     }
 }
 

@@ -11,7 +11,7 @@ use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::{Shift, Timestamp};
+use crate::time::{Shift, Timestamp, days};
 
 pub(super) struct Failover;
 
@@ -86,7 +86,7 @@ impl Signal for Failover {
     }
 
     fn tick(params: &Params, fleet: &Bodies, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 

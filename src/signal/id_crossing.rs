@@ -1,7 +1,5 @@
 //! L1: ids the endpoint issued to one account come back from another.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct IdCrossing;
 
@@ -77,7 +75,7 @@ impl Signal for IdCrossing {
     }
 
     fn tick(params: &Params, fleet: &Issued, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 
@@ -96,13 +94,7 @@ impl Issued {
     }
 
     fn issue(&self, id: Tag, to: Owner, aged: bool) {
-        self.0.update(id, aged, |entry| {
-            if entry.owner.is_nobody() {
-                entry.owner = to;
-            } else if !entry.owner.is_account(&to) {
-                entry.common = true;
-            }
-        });
+        self.0.update(id, aged, |entry| entry.common |= entry.owner.claim(to));
     }
 }
 

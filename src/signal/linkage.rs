@@ -39,6 +39,14 @@ impl Owner {
         (mixed >> 32) as u32
     }
 
+    /// Makes what nobody owned `to`'s. Whether it is another account's.
+    pub(super) fn claim(&mut self, to: Self) -> bool {
+        if self.is_nobody() {
+            *self = to;
+        }
+        !self.is_account(&to)
+    }
+
     pub(super) fn is_account(&self, other: &Self) -> bool {
         (self.account, self.tenant) == (other.account, other.tenant)
     }
@@ -64,16 +72,19 @@ pub(super) fn account_tag(id: AccountId) -> Tag {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Owners(u128);
 
-impl Owners {
-    const BITS: f32 = 128.0;
+/// How many different things have set bits, `free` of `all` of which are left (linear counting).
+pub(super) fn counted(free: u32, all: u32) -> f32 {
+    let all = all as f32;
+    (all * (all / free.max(1) as f32).ln()).round()
+}
 
+impl Owners {
     pub(super) fn insert(&mut self, owner: Tag) {
         self.0 |= 1 << (owner.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57);
     }
 
     pub(super) fn count(self) -> f32 {
-        let free = self.0.count_zeros().max(1) as f32;
-        (Self::BITS * (Self::BITS / free).ln()).round()
+        counted(self.0.count_zeros(), u128::BITS)
     }
 }
 

@@ -1,7 +1,5 @@
 //! L2: a conversation begun on one account goes on on another.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use super::linkage::{CAPACITY, Distinct, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct Migration;
 
@@ -77,7 +75,7 @@ impl Signal for Migration {
     }
 
     fn tick(params: &Params, fleet: &Given, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 
@@ -91,13 +89,7 @@ impl Given {
     }
 
     fn give(&self, prefix: Tag, to: Owner, aged: bool) {
-        self.0.update(prefix, aged, |entry| {
-            if entry.owner.is_nobody() {
-                entry.owner = to;
-            } else if !entry.owner.is_account(&to) {
-                entry.common = true;
-            }
-        });
+        self.0.update(prefix, aged, |entry| entry.common |= entry.owner.claim(to));
     }
 }
 

@@ -1,7 +1,5 @@
 //! B5: the account takes far more tokens than it puts in, compared with others on the same model.
 
-use std::time::Duration;
-
 use rapidhash::v3::rapidhash_v3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +9,7 @@ use super::index::Index;
 use super::registry::{Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct OutputRatio;
 
@@ -95,7 +93,7 @@ impl Signal for OutputRatio {
     }
 
     fn tick(_: &Params, fleet: &Usual, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(60 * 24 * 3600));
+        fleet.0.tick(now, days(60));
     }
 }
 

@@ -1,18 +1,16 @@
 //! S2: the account turns to a new model within a day of its release, in step with its group.
 
-use std::time::Duration;
-
 use rapidhash::v3::rapidhash_v3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::crowd::{Crowds, Facet, most};
+use super::crowd::{Crowds, Facet, divergence, most};
 use super::exchange::Model;
 use super::index::Index;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct Pivoting;
 
@@ -136,7 +134,7 @@ impl Signal for Pivoting {
     }
 
     fn tick(_: &Params, fleet: &Groups, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(4 * 24 * 3600));
+        fleet.0.tick(now, days(4));
     }
 }
 
@@ -180,13 +178,11 @@ fn excess(params: &Params, group: &Moves, fleet: &Moves) -> f32 {
     let hazard = (rest[0] as f32 + PRIOR[0]) / (rest[1] as f32 + PRIOR[1]);
     let n = group.asked.max(group.moved).max(1) as f32;
     let (share, p) = (group.moved as f32 / n, hazard.clamp(1e-4, 0.99));
-    if group.moved < FEWEST || share <= p {
+    if group.moved < FEWEST {
         return 0.0;
     }
-    let stay = 1.0 - share;
-    let stay = if stay > 0.0 { stay * (stay / (1.0 - p)).ln() } else { 0.0 };
     let spread = 1.0 + (n - 1.0) * params.correlation;
-    n * (share * (share / p).ln() + stay) / spread
+    n * divergence(share, p) / spread
 }
 
 /// Keys of groups that may act as one: neighbours and those who signed up in one hour don't.

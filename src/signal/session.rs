@@ -1,7 +1,5 @@
 //! L4: one session or one device, by the client's own ids, on several accounts.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use super::linkage::{CAPACITY, Owner};
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct Session;
 
@@ -80,7 +78,7 @@ impl Signal for Session {
     }
 
     fn tick(params: &Params, fleet: &Sessions, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(u64::from(params.days) * 24 * 3600));
+        fleet.0.tick(now, days(params.days));
     }
 }
 

@@ -4,8 +4,6 @@
 //! software shapes requests, and much of it is everybody's, so it counts little, and what
 //! established accounts send counts hardly at all. It forms no crowd.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +11,7 @@ use super::index::Index;
 use super::registry::{Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 
 pub(super) struct Skeleton;
 
@@ -97,7 +95,7 @@ impl Signal for Skeleton {
     }
 
     fn tick(_: &Params, fleet: &Shapes, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(14 * 24 * 3600));
+        fleet.0.tick(now, days(14));
     }
 }
 

@@ -14,7 +14,7 @@ use super::index::Index;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::{Shift, Timestamp};
+use crate::time::{Shift, Timestamp, days};
 
 pub(super) struct Tombstone;
 
@@ -201,7 +201,7 @@ pub struct Params {
 
 impl Params {
     fn life(&self) -> Duration {
-        Duration::from_secs(u64::from(self.days) * 24 * 3600)
+        days(self.days)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::engine::fleet::Fleet;
 use crate::engine::settings::Settings;
 use crate::policy::{Containment, Policies};
 use crate::signal::Family;
-use crate::time::Timestamp;
+use crate::signal::crowd::divergence;
+use crate::time::{Timestamp, days};
 
 /// What a review looks at.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +36,11 @@ const PIVOT_CAP: f32 = 3.0;
 impl Review<'_> {
     /// Reviews every campaign, and says anew which are contained.
     pub(super) fn all(&self, ledger: &mut Ledger, contained: &mut BTreeMap<CampaignId, Bucket>) {
-        let days =
-            Duration::from_secs(u64::from(self.settings.campaign.forget_after_days) * 86_400);
+        let life = days(self.settings.campaign.forget_after_days.into());
         ledger.campaigns.retain(|_, campaign| {
             let closed = campaign.about.state == State::Closed;
             let few = campaign.about.members < self.settings.group.min_members;
-            let quiet = self.now.since(campaign.about.last_seen) >= days;
+            let quiet = self.now.since(campaign.about.last_seen) >= life;
             !closed || !few && !quiet || campaign.about.order.is_some()
         });
         contained.retain(|id, _| ledger.campaigns.contains_key(id));
@@ -90,7 +90,7 @@ impl Review<'_> {
         (about.evidence, about.keys) = (shown.collect(), facets);
         (about.score, about.exempt) = (nats.iter().sum(), aged);
         about.growth = campaign.joined;
-        let day = Duration::from_secs(24 * 3600);
+        let day = days(1);
         let lately = campaign.members.values().filter(|member| self.now.since(member.last) < day);
         let listed = campaign.members.len().max(1) as f32;
         about.active = (lately.count() as f32 * about.members as f32 / listed) as u32;
@@ -191,12 +191,10 @@ pub(in crate::engine) fn policy_of(campaign: &Campaign, policies: &Policies) -> 
 /// members of any crowd show, capped.
 fn pivoted(pivot: &Pivot) -> f32 {
     let (share, fleet) = (pivot.share(), pivot.fleet_share.clamp(0.05, 0.95));
-    if pivot.exchanges < MOVED || share <= fleet {
+    if pivot.exchanges < MOVED {
         return 0.0;
     }
-    let rest = if share < 1.0 { (1.0 - share) * ((1.0 - share) / (1.0 - fleet)).ln() } else { 0.0 };
-    let divergence = share * (share / fleet).ln() + rest;
-    (MOVED as f32 * divergence).min(PIVOT_CAP)
+    (MOVED as f32 * divergence(share, fleet)).min(PIVOT_CAP)
 }
 
 /// What members share from now on. Paces go on where they stood.
