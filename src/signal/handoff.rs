@@ -6,7 +6,7 @@ use rapidhash::v3::rapidhash_v3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::crowd::{Facet, most};
+use super::crowd::{Crowds, Facet, most};
 use super::exchange::{Ask, Ending};
 use super::habits::{caller_keys, prompt_keys};
 use super::index::Index;
@@ -14,7 +14,7 @@ use super::linkage::Owner;
 use super::registry::{Asked, Ended, Family, Signal, Spec};
 use super::shelf::{Kept, Shelf, Shelved};
 use crate::identity::Tag;
-use crate::time::{Shift, Timestamp};
+use crate::time::{Shift, Timestamp, days};
 
 pub(super) struct Handoff;
 
@@ -100,8 +100,8 @@ impl Signal for Handoff {
         let Asked { ask, crowds, .. } = asked;
         most(keys(ask).map(|(facet, key)| {
             let trail = fleet.0.get(key).filter(|trail| trail.leads_to(params, ask));
-            let arrivals = crowds.get(key).map_or(0.0, |crowd| crowd.recent_at(ask.at));
-            (facet, trail.map_or(0.0, |trail| trail.after(params, arrivals, ask.at)))
+            let after = |trail: Trail| trail.after(params, arrivals(crowds, key, ask.at), ask.at);
+            (facet, trail.map_or(0.0, after))
         }))
     }
 
@@ -126,14 +126,11 @@ impl Signal for Handoff {
         if habits.exchanges != 1 {
             return None;
         }
-        most(keys(ask).map(|(facet, key)| {
-            let arrivals = ended.crowds.get(key).map_or(0.0, |crowd| crowd.recent_at(ask.at));
-            (facet, fleet.arrive(params, key, ask, arrivals))
-        }))
+        most(keys(ask).map(|(facet, key)| (facet, fleet.arrive(params, key, (ask, ended.crowds)))))
     }
 
     fn tick(_: &Params, fleet: &Trails, now: Timestamp) {
-        fleet.0.tick(now, Duration::from_secs(28 * 24 * 3600));
+        fleet.0.tick(now, days(28));
     }
 }
 
@@ -143,16 +140,22 @@ fn keys(ask: &Ask) -> impl Iterator<Item = (Facet, Tag)> {
     keys.filter(|(facet, _)| *facet != Facet::Signup)
 }
 
+/// Accounts that came under a key within about a day.
+fn arrivals(crowds: &Crowds, key: Tag, now: Timestamp) -> f32 {
+    crowds.get(key).map_or(0.0, |crowd| crowd.recent_at(now))
+}
+
 impl Trails {
     fn leave(&self, key: Tag, gone: Owner, at: Timestamp) {
         self.0.update(key, |trail| (trail.gone, trail.at) = (gone, at));
     }
 
     /// Notes a newcomer. What hand-offs under the key come to with it; nothing where it is none.
-    fn arrive(&self, params: &Params, key: Tag, ask: &Ask, arrivals: f32) -> f32 {
+    fn arrive(&self, params: &Params, key: Tag, (ask, crowds): (&Ask, &Crowds)) -> f32 {
         if self.0.get(key).is_none_or(|trail| !trail.leads_to(params, ask)) {
             return 0.0;
         }
+        let arrivals = arrivals(crowds, key, ask.at);
         let who = (rapidhash_v3(&ask.caller.account.0) >> 32) as u32;
         let passed = self.0.update(key, |trail| {
             // A client's own retry is no second arrival.
