@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use stillguard::config::{Config, process_environment};
 use stillguard::guard::{self, BindKeys, Secret as WebhookSecret};
-use stillguard::identity::Keyring;
+use stillguard::identity::{Keyring, key};
 use stillguard::telemetry::Token;
 use zeroize::Zeroizing;
 
@@ -131,16 +131,7 @@ pub(super) fn random() -> anyhow::Result<Secret> {
 }
 
 fn parse(digits: &str) -> Option<Secret> {
-    let digits = digits.trim().as_bytes();
-    let mut secret = Secret::default();
-    if digits.len() != 2 * secret.len() {
-        return None;
-    }
-    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
-        let nibble = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(nibble(pair[0])? << 4 | nibble(pair[1])?).ok()?;
-    }
-    Some(secret)
+    key(digits.trim())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The two encodings that credentials and paths come in, decoded into memory that is wiped.
+//! The encodings that credentials, keys and paths come in, decoded into memory that is wiped.
 
 use zeroize::Zeroizing;
 
@@ -17,6 +17,18 @@ pub fn percent(text: &[u8]) -> Zeroizing<Vec<u8>> {
         rest = if decoded.is_some() { &tail[2..] } else { tail };
     }
     out
+}
+
+/// The 32 bytes that 64 hex digits stand for.
+pub fn key(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let (digits, mut key) = (digits.as_bytes(), Zeroizing::new([0; 32]));
+    if digits.len() != 2 * key.len() {
+        return None;
+    }
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = hex(pair[0])? << 4 | hex(pair[1])?;
+    }
+    Some(key)
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -32,7 +32,7 @@ pub use self::atlas::{Atlas, Chart};
 pub use self::attributes::{Attributes, Provision, Told};
 pub use self::client::family as client_family;
 pub use self::credential::{KEY_HEADERS, is_key_parameter};
-pub use self::encoding::percent;
+pub use self::encoding::{key, percent};
 pub use self::identifier::Identifier;
 pub use self::keyring::{Keyring, TextStream};
 pub use self::register::{BadRow, Register};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::identity::{AccountId, Keyring, Tag, TenantName};
+use crate::identity::{AccountId, Keyring, Tag, TenantName, key};
 
 /// The `[guard.bind]` table.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -64,7 +64,7 @@ impl Keys {
         let mut keys: Vec<Key> = Vec::new();
         let lines = text.lines().map(str::trim).enumerate();
         for (at, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let written = hex(line).ok_or(NotKeys::NotHex(at + 1))?;
+            let written = key(line).ok_or(NotKeys::NotHex(at + 1))?;
             let key = Key::new(Zeroizing::new(*blake3::keyed_hash(&mix, &*written).as_bytes()));
             if keys.iter().chain(&own.0).any(|known| known.id == key.id) {
                 return Err(NotKeys::Twice(at + 1));
@@ -90,19 +90,6 @@ impl Keys {
 
 const DOMAIN: &str = "bind";
 const MIXING: &str = "bind mix";
-
-fn hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let mut key = Zeroizing::new([0; 32]);
-    let digits = digits.as_bytes();
-    if digits.len() != 2 * key.len() {
-        return None;
-    }
-    let nibble = |digit: u8| char::from(digit).to_digit(16);
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(nibble(pair[0])? << 4 | nibble(pair[1])?).ok()?;
-    }
-    Some(key)
-}
 
 impl Key {
     /// Its id is a hash of it: nobody has to make one up, and two proxies agree.
