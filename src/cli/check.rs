@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use stillguard::config::{Config, Loaded, Records};
-use stillguard::identity::{Atlas, Country, Identifier, Keyring, Register};
+use stillguard::config::{Config, Loaded, Looked, Records};
+use stillguard::identity::{self, Atlas, Country, Identifier, Keyring, Register};
 use stillguard::net::Tls;
 use stillguard::net::upstream::{Endpoint, Route};
 use stillguard::policy::{
@@ -28,11 +28,7 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
 
 /// What the files of records say; a broken one is a mistake.
 fn records(config: &Config) -> Result<String, Failure> {
-    // Any secret will do: nobody is identified here.
-    let texts = config.key_texts().map_err(Failure::Mistakes)?;
-    let identifier = Identifier::with_keys(&config.identity, Keyring::new([0; 32]), &texts);
-    let identifier = identifier.map_err(|why| Failure::Mistakes(why.to_string()))?;
-    let looked = Records::default().look(&config.identity, &identifier, true);
+    let looked = looked_at(config, &config.identity)?;
     let register = looked.register.unwrap_or_else(|| Ok(Register::default()));
     let register = register.map_err(Failure::Mistakes)?;
     looked.atlas.unwrap_or_else(|| Ok(Atlas::default())).map_err(Failure::Mistakes)?;
@@ -50,6 +46,15 @@ fn records(config: &Config) -> Result<String, Failure> {
         }
     }
     Ok(text)
+}
+
+/// The files of records that `settings` name, read for the first time.
+pub(super) fn looked_at(config: &Config, settings: &identity::Settings) -> Result<Looked, Failure> {
+    // Any secret will do: nobody is identified here.
+    let texts = config.key_texts().map_err(Failure::Mistakes)?;
+    let identifier = Identifier::with_keys(settings, Keyring::new([0; 32]), &texts);
+    let identifier = identifier.map_err(|why| Failure::Mistakes(why.to_string()))?;
+    Ok(Records::default().look(settings, &identifier, true))
 }
 
 fn described(config: &Config) -> String {

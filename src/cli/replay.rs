@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde::Serialize;
-use stillguard::config::{Config, Records};
+use stillguard::config::Config;
 use stillguard::engine::Engine;
-use stillguard::identity::{self, Atlas, Identifier, Keyring, Trace};
+use stillguard::identity::{self, Atlas, Keyring, Trace};
 use stillguard::lab::baseline::Baseline;
 use stillguard::lab::history::{self, Found, Report, Wanted};
 use stillguard::lab::page;
@@ -19,7 +19,7 @@ use stillguard::lab::replay::{Summary, replay};
 use stillguard::policy::{Action, Policies};
 use stillguard::time::Clock;
 
-use super::{Failure, print, read};
+use super::{Failure, check, print, read};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -270,10 +270,7 @@ fn is_decision_log(log: &mut impl BufRead) -> anyhow::Result<bool> {
 /// Where addresses are, by the databases that the file names.
 fn atlas(config: &Config) -> Result<Atlas, Failure> {
     let files = identity::Settings { attributes_file: None, ..config.identity.clone() };
-    let texts = config.key_texts().map_err(Failure::Mistakes)?;
-    let identifier = Identifier::with_keys(&files, Keyring::new([0; 32]), &texts);
-    let identifier = identifier.map_err(|why| Failure::Mistakes(why.to_string()))?;
-    let looked = Records::default().look(&files, &identifier, true);
+    let looked = check::looked_at(config, &files)?;
     looked.atlas.unwrap_or_else(|| Ok(Atlas::default())).map_err(Failure::Mistakes)
 }
 
