@@ -37,16 +37,22 @@ const NOBODYS: [&str; 18] = [
     "vscode",
 ];
 
-/// A tag of the machine's user; none where nobody is named. In what people write only what follows an
-/// agent's own mark counts: they paste other people's paths.
-pub(super) fn of(system: &str, user: &str, keyring: &Keyring) -> Tag {
-    let told = || {
-        let user = head(user, READ);
-        let mark = TOLD.iter().filter_map(|mark| memmem::find(user.as_bytes(), mark.as_bytes()));
-        mark.min().and_then(|at| name(head(&user[at..], NEAR)))
-    };
-    let name = name(head(system, READ)).or_else(told);
-    name.map(|name| keyring.tag("environment", name.to_lowercase().as_bytes())).unwrap_or_default()
+/// A tag of the machine's user, whom a system prompt names; none where it names nobody.
+pub(super) fn of_system(system: &str, keyring: &Keyring) -> Option<Tag> {
+    name(head(system, READ)).map(|name| tag(name, keyring))
+}
+
+/// The same of what people write: only what follows an agent's own mark counts, for they paste other
+/// people's paths.
+pub(super) fn of_user(user: &str, keyring: &Keyring) -> Option<Tag> {
+    let user = head(user, READ);
+    let mark = TOLD.iter().filter_map(|mark| memmem::find(user.as_bytes(), mark.as_bytes()));
+    let name = mark.min().and_then(|at| name(head(&user[at..], NEAR)))?;
+    Some(tag(name, keyring))
+}
+
+fn tag(name: &str, keyring: &Keyring) -> Tag {
+    keyring.tag("environment", name.to_lowercase().as_bytes())
 }
 
 fn name(text: &str) -> Option<&str> {
@@ -68,7 +74,8 @@ mod tests {
     use crate::signal::samples::keyring;
 
     fn of(system: &str, user: &str) -> Tag {
-        super::of(system, user, &keyring())
+        let told = || of_user(user, &keyring());
+        of_system(system, &keyring()).or_else(told).unwrap_or_default()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::exchange::{Phrases, Prompt, Zone};
 use super::super::lexicon;
 use super::super::sketch::Sketch;
-use super::zone;
+use super::{environment, masquerade, zone};
 use crate::identity::{Keyring, Tag};
 
 /// The part of a text's features that is dear: some 8 ns a byte, against 0.1 to find them here.
@@ -15,8 +15,16 @@ pub(super) struct Gist {
     pub(super) phrases: Phrases,
     pub(super) sketch: Option<Sketch>,
     pub(super) chunks: Vec<Tag>,
-    /// Of system prompts alone: only there it is the caller's own.
+    /// Of system prompts alone, which come again and are the caller's own.
+    pub(super) told: Told,
+}
+
+/// What a system prompt tells besides.
+#[derive(Debug, Default)]
+pub(super) struct Told {
     pub(super) zone: Option<Zone>,
+    pub(super) machine: Option<Tag>,
+    pub(super) names: masquerade::Names,
 }
 
 /// Texts remembered, some 50 KiB in all. One replaces whatever has its place.
@@ -34,7 +42,7 @@ thread_local! {
 impl Gist {
     pub(super) fn of(text: &str, keyring: &Keyring) -> Self {
         let (sketch, chunks) = Sketch::with_chunks(text, keyring, Prompt::MAX_HEARD);
-        Self { phrases: lexicon::find(text), sketch, chunks, zone: None }
+        Self { phrases: lexicon::find(text), sketch, chunks, told: Told::default() }
     }
 
     /// The same for a text that is likely to come again.
@@ -46,13 +54,20 @@ impl Gist {
             match place {
                 Some((of, length, gist)) if (*of, *length) == (hash, text.len()) => gist.clone(),
                 _ => {
-                    let gist = Self { zone: zone::of(text), ..Self::of(text, keyring) };
+                    let gist = Self { told: Told::of(text, keyring), ..Self::of(text, keyring) };
                     let gist = Arc::new(gist);
                     *place = Some((hash, text.len(), Arc::clone(&gist)));
                     gist
                 }
             }
         })
+    }
+}
+
+impl Told {
+    fn of(text: &str, keyring: &Keyring) -> Self {
+        let (zone, names) = (zone::of(text), masquerade::Names::of(text));
+        Self { zone, machine: environment::of_system(text, keyring), names }
     }
 }
 

@@ -64,19 +64,34 @@ const NOT: [&str; 7] = ["not ", "no longer ", "pas ", "不是", "nicht ", "like 
 /// Bytes of the clause on either side that are looked at.
 const CLAUSE: usize = 64;
 
-/// `model` is the name that is asked for. False where that tells no vendor.
-pub(super) fn poses(text: &str, model: &str) -> bool {
-    let Some(own) = vendor_of(&model.to_ascii_lowercase()) else { return false };
-    let text = head(text, READ).to_lowercase();
-    SELF.iter().any(|cue| {
-        memmem::find_iter(text.as_bytes(), cue.as_bytes())
-            .any(|at| names_another(&text, at, at + cue.len(), own))
-    })
+/// The vendors whose model a text says it talks to, as bits in the order of [`VENDORS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Names(u16);
+
+impl Names {
+    pub(super) fn of(text: &str) -> Self {
+        let text = head(text, READ).to_lowercase();
+        let named = SELF.iter().flat_map(|cue| {
+            let cues = memmem::find_iter(text.as_bytes(), cue.as_bytes());
+            cues.filter_map(|at| named(&text, at, at + cue.len()))
+        });
+        Self(named.fold(0, |bits, vendor| bits | 1 << vendor))
+    }
+
+    /// Whether any is another vendor's than `model`, the name that is asked for. False where that
+    /// tells no vendor.
+    pub(super) fn pose(self, model: &str) -> bool {
+        vendor_of(model).is_some_and(|own| self.0 & !(1 << own) != 0)
+    }
 }
 
-/// Whether the clause after `to` names a vendor that is not `own`, and nothing before `at` makes a
-/// play of it.
-fn names_another(text: &str, at: usize, to: usize, own: usize) -> bool {
+/// The same of a text that is seen once.
+pub(super) fn poses(text: &str, model: &str) -> bool {
+    vendor_of(model).is_some() && Names::of(text).pose(model)
+}
+
+/// The vendor that the clause after `to` names, unless something before `at` makes a play of it.
+fn named(text: &str, at: usize, to: usize) -> Option<usize> {
     let ends = |c: char| ".!?;\n。!?;".contains(c);
     let before = tail(&text[..at], CLAUSE).rsplit(ends).next().unwrap_or_default();
     let after = head(&text[to..], CLAUSE).split(ends).next().unwrap_or_default();
@@ -84,10 +99,11 @@ fn names_another(text: &str, at: usize, to: usize, own: usize) -> bool {
     let denied = NOT.iter().any(|cue| after.contains(cue));
     // What it is compared with or made for comes after; who it is comes first.
     let name = after.split([',', ',', '(']).next().unwrap_or_default();
-    !plays && !denied && vendor_in(name).is_some_and(|vendor| vendor != own)
+    if plays || denied { None } else { vendor_in(name) }
 }
 
 fn vendor_of(model: &str) -> Option<usize> {
+    let model = model.to_ascii_lowercase();
     let by_name = VENDORS.iter().position(|names| model.contains(names[0]));
     by_name.or_else(|| ["o1", "o3", "o4"].iter().any(|name| model.starts_with(name)).then_some(0))
 }

@@ -35,6 +35,7 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
     let system = joined(parts.iter().filter(|part| part.role == Role::System));
     let user = last_user_turn(parts);
     let (of_system, of_user) = (Gist::known(&system, keyring), Gist::of(&user, keyring));
+    let machine = of_system.told.machine.or_else(|| environment::of_user(&user, keyring));
     let folded = fold_turns(parts, keyring);
     let some = |chain: Chain| if parts.is_empty() { Tag::default() } else { chain.tag() };
     Prompt {
@@ -49,8 +50,8 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
             .phrases
             .union(schema(request))
             .union(aliases(request))
-            .union(mask(&user, request)),
-        system_phrases: of_system.phrases.union(mask(&system, request)),
+            .union(mask(masquerade::poses(&user, &request.model))),
+        system_phrases: of_system.phrases.union(mask(of_system.told.names.pose(&request.model))),
         system: of_system.sketch.clone(),
         user: of_user.sketch,
         tools: tools(&request.tools, keyring),
@@ -63,11 +64,11 @@ pub fn inspect(request: &Request<'_>, api: Api, bytes: usize, keyring: &Keyring)
         foreign: Vec::new(),
         bonds: Bonds::default(),
         heard: of_user.chunks,
-        environment: environment::of(&system, &user, keyring),
+        environment: machine.unwrap_or_default(),
         retry: 0,
         topics: topics::of(parts, &user),
         sessions: session::of(request, keyring),
-        zone: of_system.zone,
+        zone: of_system.told.zone,
     }
 }
 
@@ -136,8 +137,8 @@ fn aliases(request: &Request<'_>) -> Phrases {
     if alias::opaque(&request.tools) { Phrases::HIDES } else { Phrases::NONE }
 }
 
-fn mask(text: &str, request: &Request<'_>) -> Phrases {
-    if masquerade::poses(text, &request.model) { Phrases::POSES } else { Phrases::NONE }
+fn mask(poses: bool) -> Phrases {
+    if poses { Phrases::POSES } else { Phrases::NONE }
 }
 
 /// The tool set whatever its order: names, and parameters with their types.
