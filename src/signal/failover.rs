@@ -181,17 +181,8 @@ impl Default for Params {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::Prompt;
-    use super::super::samples::{Around, exchange};
+    use super::super::samples::{Around, asks, denied};
     use super::*;
-
-    fn asks(account: u8, seconds: u64, body: u64) -> Exchange {
-        exchange(account, seconds, Prompt { body: Tag(body), ..Prompt::default() })
-    }
-
-    fn denied(account: u8, seconds: u64, body: u64) -> Exchange {
-        Exchange { ending: Ending::Refused, status: 429, ..asks(account, seconds, body) }
-    }
 
     fn learn(fleet: &Bodies, account: &mut Distinct, exchange: &Exchange) -> Option<f32> {
         Failover::learn(&Params::default(), &Around::default().ended(exchange), account, fleet)

@@ -137,19 +137,11 @@ impl Default for Params {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::{Ending, Exchange, Prompt};
+    use super::super::exchange::{Ending, Exchange};
     use super::super::failover::Failover;
-    use super::super::samples::{Around, exchange};
+    use super::super::samples::{Around, asks, denied};
     use super::*;
     use crate::identity::Tag;
-
-    fn asks(account: u8, seconds: u64, body: u64) -> Exchange {
-        exchange(account, seconds, Prompt { body: Tag(body), ..Prompt::default() })
-    }
-
-    fn denied(account: u8, seconds: u64, body: u64) -> Exchange {
-        Exchange { ending: Ending::Refused, status: 429, ..asks(account, seconds, body) }
-    }
 
     /// Both signals learn, in the order of the registry.
     fn learn(fleet: &Bodies, account: &mut Halves, exchange: &Exchange) -> Option<f32> {

@@ -37,6 +37,16 @@ pub(super) fn exchange(account: u8, seconds: u64, prompt: Prompt) -> Exchange {
     Exchange { ask, ended, ending: Ending::Complete, status: 200, completion }
 }
 
+/// The account asks the endpoint, word for word what `body` stands for, and is answered.
+pub(super) fn asks(account: u8, seconds: u64, body: u64) -> Exchange {
+    exchange(account, seconds, Prompt { body: Tag(body), ..Prompt::default() })
+}
+
+/// It asks, and is denied.
+pub(super) fn denied(account: u8, seconds: u64, body: u64) -> Exchange {
+    Exchange { ending: Ending::Refused, status: 429, ..asks(account, seconds, body) }
+}
+
 /// A prompt whose last user turn is `text`.
 pub(super) fn user(text: &str) -> Prompt {
     let keyring = keyring();

@@ -79,24 +79,11 @@ impl Drop for LastLines {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+    use crate::telemetry::logging::tests::Sink;
 
     #[test]
     fn all_that_was_said_is_written_in_its_order_before_the_end() {
-        #[derive(Clone, Default)]
-        struct Sink(Arc<Mutex<Vec<u8>>>);
-        impl Write for Sink {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let sink = Sink::default();
         let (mut lines, last) = Lines::to(sink.clone()).unwrap();
         let said: Vec<_> = (0..500).map(|n| format!("{n}\n")).collect();
