@@ -19,11 +19,9 @@ prop_compose! {
             tenant: TenantName::from("acme \"west\"\n"),
             account: AccountId(account),
             org,
-            end_user: None,
             egress,
             client: Client::Litellm,
-            attributes: Default::default(),
-            trace: Default::default(),
+            ..Caller::sample(0)
         }
     }
 }

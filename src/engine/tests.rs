@@ -28,13 +28,9 @@ pub(super) const ENFORCE: &str = r#"{"defaults": {"mode": "enforce"}}"#;
 pub(super) fn ask(account: u8, n: u64, at: Timestamp) -> Ask {
     let caller = Caller {
         tenant: "default".into(),
-        account: AccountId([account; 16]),
-        org: None,
-        end_user: None,
         egress: Tag(u64::from(account) + 1),
         client: Client::OpenaiPython,
-        attributes: Default::default(),
-        trace: Default::default(),
+        ..Caller::sample(account)
     };
     let prompt = Prompt {
         api: Api::OpenaiChat,

@@ -80,6 +80,23 @@ pub struct Caller {
     pub trace: Trace,
 }
 
+#[cfg(test)]
+impl Caller {
+    /// An account of whom nothing else is known, on a network of its own.
+    pub(crate) fn sample(account: u8) -> Self {
+        Self {
+            tenant: "acme".into(),
+            account: AccountId([account; 16]),
+            org: None,
+            end_user: None,
+            egress: Tag(u64::from(account)),
+            client: Client::Other,
+            attributes: Attributes::default(),
+            trace: Trace::default(),
+        }
+    }
+}
+
 /// The family of client software, from its own words. Easily forged: a cohort key, never trust.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,

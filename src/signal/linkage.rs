@@ -133,13 +133,13 @@ fn fingerprint(tag: Tag) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{at, caller};
+    use super::super::samples::at;
     use super::*;
 
     #[test]
     fn foreign_is_another_account_of_the_same_tenant_and_another_organisation() {
         let with = |account, org, tenant: &str| {
-            let caller = Caller { org, tenant: tenant.into(), ..caller(account) };
+            let caller = Caller { org, tenant: tenant.into(), ..Caller::sample(account) };
             Owner::of(&caller)
         };
         let a = with(1, None, "acme");

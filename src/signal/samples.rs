@@ -7,7 +7,7 @@ use super::pivot::New;
 use super::registry::{Asked, Ended, Signal};
 use super::share::{Params, Phrased, Share};
 use super::sketch::Sketch;
-use crate::identity::{AccountId, Caller, Client, Keyring, Tag};
+use crate::identity::{Caller, Keyring, Tag};
 use crate::time::Timestamp;
 
 pub(super) fn keyring() -> Keyring {
@@ -18,21 +18,9 @@ pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_750_000_000_000 + seconds * 1000)
 }
 
-pub(super) fn caller(account: u8) -> Caller {
-    Caller {
-        tenant: "acme".into(),
-        account: AccountId([account; 16]),
-        org: None,
-        end_user: None,
-        egress: Tag(u64::from(account)),
-        client: Client::Other,
-        attributes: Default::default(),
-        trace: Default::default(),
-    }
-}
-
 pub(super) fn exchange(account: u8, seconds: u64, prompt: Prompt) -> Exchange {
-    let ask = Ask { id: ExchangeId(Tag(1)), at: at(seconds), caller: caller(account), prompt };
+    let ask =
+        Ask { id: ExchangeId(Tag(1)), at: at(seconds), caller: Caller::sample(account), prompt };
     let (ended, completion) = (at(seconds + 1), Completion::default());
     Exchange { ask, ended, ending: Ending::Complete, status: 200, completion }
 }

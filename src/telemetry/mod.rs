@@ -48,21 +48,12 @@ impl Telemetry {
 pub(crate) mod fakes {
     //! Exchanges of nobody, told apart by their ids.
 
-    use crate::identity::{AccountId, Caller, Client, Tag};
+    use crate::identity::{Caller, Tag};
     use crate::signal::{Ask, Completion, Ending, Exchange, ExchangeId, Prompt};
     use crate::time::Timestamp;
 
     pub(crate) fn ask(id: u64) -> Ask {
-        let caller = Caller {
-            tenant: "acme".into(),
-            account: AccountId([7; 16]),
-            org: None,
-            end_user: None,
-            egress: Tag(1),
-            client: Client::Other,
-            attributes: Default::default(),
-            trace: Default::default(),
-        };
+        let caller = Caller { egress: Tag(1), ..Caller::sample(7) };
         let at = Timestamp::from_millis(id);
         Ask { id: ExchangeId(Tag(id)), at, caller, prompt: Prompt::default() }
     }

@@ -69,12 +69,10 @@ impl Scene {
         let caller = Caller {
             tenant: "default".into(),
             account: id(who.account),
-            org: None,
-            end_user: None,
             egress: Tag(who.egress),
             client: Client::OpenaiPython,
             attributes,
-            trace: Default::default(),
+            ..Caller::sample(0)
         };
         let phrases =
             if who.harvests { Phrases::ELICITS.union(Phrases::TAGS) } else { Phrases::NONE };

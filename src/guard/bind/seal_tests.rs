@@ -1,21 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::identity::{AccountId, Client, Keyring, Tag};
+use crate::identity::{Keyring, Tag};
 
 const TEXT: &str = "ErUBCkYIBxgCIkDq+/0sZWFsZWQ=";
 
 fn caller(account: u8, org: Option<u64>) -> Caller {
-    Caller {
-        tenant: "acme".into(),
-        account: AccountId([account; 16]),
-        org: org.map(Tag),
-        end_user: None,
-        egress: Tag(0),
-        client: Client::Other,
-        attributes: Default::default(),
-        trace: Default::default(),
-    }
+    Caller { org: org.map(Tag), egress: Tag(0), ..Caller::sample(account) }
 }
 
 fn keys(written: &str) -> Keys {

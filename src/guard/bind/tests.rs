@@ -2,20 +2,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::*;
-use crate::identity::{AccountId, Client, Keyring, Tag};
+use crate::identity::{Keyring, Tag};
 use crate::policy::{self, Holder, Policies, TenantSettings};
 
 fn caller(account: u8, org: u64) -> Caller {
-    Caller {
-        tenant: "acme".into(),
-        account: AccountId([account; 16]),
-        org: Some(Tag(org)),
-        end_user: None,
-        egress: Tag(0),
-        client: Client::Other,
-        attributes: Default::default(),
-        trace: Default::default(),
-    }
+    Caller { org: Some(Tag(org)), egress: Tag(0), ..Caller::sample(account) }
 }
 
 fn bond(caller: Caller, bind: policy::Bind) -> Bond {

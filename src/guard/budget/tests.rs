@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dialect::{Params, Usage};
-use crate::identity::{AccountId, Caller, Client, Tag};
+use crate::identity::{Caller, Tag};
 use crate::policy::{Quotas, TokenPace};
 use crate::signal::{Ask, Completion, Ending, ExchangeId};
 
@@ -49,16 +49,7 @@ fn at(millis: u64) -> (u64, Timestamp) {
 }
 
 fn exchange(ending: Ending, usage: Usage) -> Exchange {
-    let caller = Caller {
-        tenant: "acme".into(),
-        account: AccountId([1; 16]),
-        org: None,
-        end_user: None,
-        egress: Tag(1),
-        client: Client::Other,
-        attributes: Default::default(),
-        trace: Default::default(),
-    };
+    let caller = Caller::sample(1);
     let prompt = Prompt { api: Api::OpenaiChat, ..Prompt::default() };
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());
     Exchange {

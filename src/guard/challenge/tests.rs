@@ -6,7 +6,7 @@ use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 
 use super::*;
-use crate::identity::{Caller, Client, Tag};
+use crate::identity::{Caller, Tag};
 use crate::signal::{ExchangeId, Prompt};
 
 #[path = "tests/delivery.rs"]
@@ -27,16 +27,7 @@ fn ask(account: u8, id: u64) -> Ask {
     Ask {
         id: ExchangeId(Tag(id)),
         at: Timestamp::default(),
-        caller: Caller {
-            tenant: "acme".into(),
-            account: AccountId([account; 16]),
-            org: None,
-            end_user: None,
-            egress: Tag::default(),
-            client: Client::Other,
-            attributes: Default::default(),
-            trace: Default::default(),
-        },
+        caller: Caller { egress: Tag::default(), ..Caller::sample(account) },
         prompt: Prompt::default(),
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::dialect::{Api, Delta, Malformed, Request, Worded, Wording, sse};
 use crate::engine::{self, Engine};
 use crate::guard::Settings;
-use crate::identity::{self, AccountId, Caller, Client, Identifier, Keyring, Tag};
+use crate::identity::{self, Caller, Identifier, Keyring, Tag};
 use crate::policy::Policies;
 use crate::signal::{ExchangeId, Prompt};
 use crate::telemetry::Telemetry;
@@ -60,16 +60,7 @@ fn shared() -> Arc<Shared> {
 }
 
 fn ask() -> Ask {
-    let caller = Caller {
-        tenant: "acme".into(),
-        account: AccountId([1; 16]),
-        org: None,
-        end_user: None,
-        egress: Tag(1),
-        client: Client::Other,
-        attributes: Default::default(),
-        trace: Default::default(),
-    };
+    let caller = Caller::sample(1);
     let (id, at) = (ExchangeId(Tag(1)), Timestamp::default());
     Ask { id, at, caller, prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() } }
 }

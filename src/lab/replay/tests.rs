@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::dialect::Api;
 use crate::engine::{CampaignId, Settings, Verb, Words};
-use crate::identity::{AccountId, Caller, Client, Tag, TenantName};
+use crate::identity::{AccountId, Caller, Tag};
 use crate::policy::{Action, Policies, Settings as PolicySettings};
 use crate::signal::{Clearance, Completion, Ending, Phrases, Prompt, Step as Taken};
 
@@ -11,16 +11,7 @@ fn ask(id: u64) -> Ask {
     Ask {
         id: ExchangeId(Tag(id)),
         at: Timestamp::from_millis(id),
-        caller: Caller {
-            tenant: TenantName::from("acme"),
-            account: AccountId([(id % 2) as u8; 16]),
-            org: None,
-            end_user: None,
-            egress: Tag(1),
-            client: Client::Other,
-            attributes: Default::default(),
-            trace: Default::default(),
-        },
+        caller: Caller { egress: Tag(1), ..Caller::sample((id % 2) as u8) },
         prompt: Prompt { api: Api::OpenaiChat, ..Prompt::default() },
     }
 }

@@ -95,21 +95,12 @@ mod tests {
     use super::*;
     use crate::dialect::Api;
     use crate::engine::{Line, Words};
-    use crate::identity::{Caller, Client, Tag};
+    use crate::identity::{Caller, Tag};
     use crate::signal::Prompt;
     use crate::time::Timestamp;
 
     fn ask(account: u8, id: u64) -> Ask {
-        let caller = Caller {
-            tenant: "acme".into(),
-            account: AccountId([account; 16]),
-            org: None,
-            end_user: None,
-            egress: Tag(1),
-            client: Client::Other,
-            attributes: Default::default(),
-            trace: Default::default(),
-        };
+        let caller = Caller { egress: Tag(1), ..Caller::sample(account) };
         let prompt = Prompt { api: Api::OpenaiChat, ..Prompt::default() };
         Ask { id: ExchangeId(Tag(id)), at: Timestamp::from_millis(1000 + id), caller, prompt }
     }
