@@ -50,13 +50,35 @@ async def answer(reader, writer):
         writer.close()
 
 
-def endpoint(port):
-    async def serve():
+def serve(answer, port):
+    async def run():
         server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=4096)
         port.value = server.sockets[0].getsockname()[1]
         await server.serve_forever()
 
-    asyncio.run(serve())
+    asyncio.run(run())
+
+
+def endpoint(answer):
+    """Starts an endpoint that gives `answer`, as a process of its own, and tells its port."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    port = multiprocessing.Value("i", 0)
+    behind = multiprocessing.Process(target=serve, args=(answer, port), daemon=True)
+    behind.start()
+    while not port.value:
+        time.sleep(0.01)
+    return behind, port.value
+
+
+def proxy_in_front(binary, file, *more, log=None):
+    """Starts the build with a configuration, and tells the ports it listens on: callers', operators'."""
+    command = [binary, "serve", "--config", file, *more]
+    command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    proxy = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    line = proxy.stdout.readline()
+    listens, metrics = r"listens on [^:]+:(\d+)", r"metrics on http://[^:]+:(\d+)"
+    return proxy, int(re.search(listens, line)[1]), int(re.search(metrics, line)[1])
 
 
 def resident(process):
@@ -141,21 +163,12 @@ def main():
     options.add_argument("--readers", type=int, default=2000)
     options.add_argument("--seconds", type=int, default=30)
     options = options.parse_args()
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    port = multiprocessing.Value("i", 0)
-    behind = multiprocessing.Process(target=endpoint, args=(port,), daemon=True)
-    behind.start()
-    while not port.value:
-        time.sleep(0.01)
+    behind, port = endpoint(answer)
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "stillguard.toml")
         with open(file, "w") as config:
-            config.write(f'upstream = "http://127.0.0.1:{port.value}"\nmode = "shadow"\n')
-        command = [options.binary, "serve", "--config", file]
-        command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        options.port = int(re.search(r"listens on [^:]+:(\d+)", proxy.stdout.readline())[1])
+            config.write(f'upstream = "http://127.0.0.1:{port}"\nmode = "shadow"\n')
+        proxy, options.port, _ = proxy_in_front(options.binary, file)
         try:
             asyncio.run(hold("event streams", options.streams, False, options, proxy))
             asyncio.run(hold("readers of nothing", options.readers, True, options, proxy))

@@ -26,14 +26,14 @@ import multiprocessing
 import os
 import random
 import re
-import resource
 import signal
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
 import time
+
+from hold import chunk, endpoint, proxy_in_front, resident
 
 PLACES = 8  # exchanges at once that an account may have
 CONFIG = """
@@ -61,10 +61,6 @@ path = "{folder}/decisions.jsonl"
 EVENT = b'data: {"id":"chatcmpl-%d","choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
 LAST = b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":12}}\n\ndata: [DONE]\n\n'
 WORDS = "river border stone winter letter engine garden measure harvest silver window kitchen " * 2
-
-
-def chunk(data):
-    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 # The endpoint: takes keys that begin with sk-soak-, and does what the field `x-do` says.
@@ -125,15 +121,6 @@ async def act(deed, head, body, writer, number):
     kind = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     writer.write(kind % len(text) + text)
     return True
-
-
-def endpoint(port):
-    async def run():
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=4096)
-        port.value = server.sockets[0].getsockname()[1]
-        await server.serve_forever()
-
-    asyncio.run(run())
 
 
 # Callers.
@@ -337,9 +324,7 @@ ATTACKS = [
 
 
 def status(process):
-    with open(f"/proc/{process}/status") as lines:
-        memory = int(re.search(r"VmRSS:\s+(\d+)", lines.read())[1])
-    return memory, len(os.listdir(f"/proc/{process}/fd"))
+    return resident(process), len(os.listdir(f"/proc/{process}/fd"))
 
 
 def metrics(admin):
@@ -478,25 +463,16 @@ def main():
     options.add_argument("--hostile", type=int, default=12)
     options.add_argument("--out", default="soak.svg")
     options = options.parse_args()
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    port = multiprocessing.Value("i", 0)
-    behind = multiprocessing.Process(target=endpoint, args=(port,), daemon=True)
-    behind.start()
-    while not port.value:
-        time.sleep(0.01)
+    behind, port = endpoint(serve)
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "stillguard.toml")
-        good = CONFIG.format(port=port.value, places=PLACES, folder=folder)
+        good = CONFIG.format(port=port, places=PLACES, folder=folder)
         with open(file, "w") as config:
             config.write(good)
-        command = [options.binary, "serve", "--config", file, "--store", os.path.join(folder, "store")]
-        command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+        store = ("--store", os.path.join(folder, "store"))
         with open(os.path.join(folder, "log"), "w") as log:
-            proxy = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        line = proxy.stdout.readline()
-        options.port = int(re.search(r"listens on [^:]+:(\d+)", line)[1])
-        options.admin = int(re.search(r"metrics on http://[^:]+:(\d+)", line)[1])
+            started = proxy_in_front(options.binary, file, *store, log=log)
+        proxy, options.port, options.admin = started
         try:
             held = asyncio.run(soak(proxy, options, file, good))
         finally:
